@@ -98,46 +98,23 @@ func Encode(p Payload) (jsontext.Value, error) {
 	return b, nil
 }
 
+// ErrUnknown reports a type that is not registered.
+var ErrUnknown = errors.New("command: unknown type")
+
 // Decode reads the payload of a type strictly: unknown members, duplicate names,
-// wrong types and trailing data are refused. The payload is also validated.
+// wrong types and trailing data are refused. The payload is also validated. The
+// errors are ErrUnknown and FieldErrors.
 func Decode(t Type, data []byte) (Payload, error) {
 	d, ok := definitions[t]
 	if !ok {
-		return nil, fmt.Errorf("command: unknown type %q", t)
+		return nil, fmt.Errorf("%w: %q", ErrUnknown, string(t))
 	}
 	p := d.New()
 	if err := json.Unmarshal(data, p, json.RejectUnknownMembers(true)); err != nil {
-		return nil, fmt.Errorf("command: payload of %s: %w", t, err)
+		return nil, jsonError("", err)
 	}
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
 	return p, nil
-}
-
-// FieldError says what is wrong with one field. Field is its JSON name, with
-// an index for list elements: "users[3].userID".
-type FieldError struct {
-	Field   string
-	Message string
-}
-
-func (e FieldError) Error() string { return e.Field + ": " + e.Message }
-
-// FieldErrors lists every bad field of a payload.
-type FieldErrors []FieldError
-
-func (e FieldErrors) Error() string {
-	parts := make([]string, len(e))
-	for i, f := range e {
-		parts[i] = f.Error()
-	}
-	return strings.Join(parts, "; ")
-}
-
-// Fields returns the field errors inside err, nil when there are none.
-func Fields(err error) FieldErrors {
-	var fe FieldErrors
-	errors.As(err, &fe)
-	return fe
 }

@@ -175,7 +175,11 @@ func (p *CreateUsersBatch) Lanes() []Lane {
 }
 
 func (p *TransferTokens) Lanes() []Lane {
-	return []Lane{shared(systemLane), accountLane(p.FromID), accountLane(p.ToID), accountLane(account.OperationsFund)}
+	lanes := []Lane{shared(systemLane), accountLane(p.FromID), accountLane(p.ToID)}
+	if p.ToID != account.OperationsFund {
+		lanes = append(lanes, accountLane(account.OperationsFund))
+	}
+	return lanes
 }
 
 func (p *DistributeGenesis) Lanes() []Lane {

@@ -4,6 +4,7 @@
 package event
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -87,6 +88,9 @@ var (
 
 	// ErrUnknown reports an event type or version that is not registered.
 	ErrUnknown = errors.New("event: unknown type or version")
+	// ErrForm reports content that reads as one thing but was written as
+	// another: a member is missing or null, or a value has an odd spelling.
+	ErrForm = errors.New("event: a member is missing, null or not in its canonical form")
 )
 
 func define(money bool, new func() Event) {
@@ -124,27 +128,51 @@ func NewRecord(seq, commandIndex int, e Event) (Record, error) {
 }
 
 // Decode reads the event of a record strictly: the type and version must be
-// registered, unknown members and duplicate names are refused.
+// registered, and the data must be what NewRecord writes, but for white space
+// and the order of members. Above all nothing that is absent reads as zero.
 func Decode(r Record) (Event, error) {
 	d, ok := definitions[r.Type]
 	if !ok || d.Version != r.Version {
 		return nil, fmt.Errorf("%w: %s %s", ErrUnknown, r.Type, r.Version)
 	}
 	e := d.New()
-	if err := json.Unmarshal(r.Data, e, json.RejectUnknownMembers(true)); err != nil {
+	if err := decode(r.Data, e); err != nil {
 		return nil, fmt.Errorf("event %s: %w", r.Type, err)
 	}
 	return e, nil
 }
 
-// DecodeEnvelope reads an envelope strictly.
+// DecodeEnvelope reads an envelope as strictly as Decode reads an event. It
+// does not look into the data of the records.
 func DecodeEnvelope(payload []byte) (Envelope, error) {
 	var env Envelope
-	if err := json.Unmarshal(payload, &env, json.RejectUnknownMembers(true)); err != nil {
+	if err := decode(payload, &env); err != nil {
 		return Envelope{}, fmt.Errorf("envelope: %w", err)
 	}
 	if env.Version != 1 {
 		return Envelope{}, fmt.Errorf("envelope: %w: version %d", ErrUnknown, env.Version)
 	}
 	return env, nil
+}
+
+// decode reads data into v and demands that v writes the same.
+func decode(data jsontext.Value, v any) error {
+	if err := json.Unmarshal(data, v, json.RejectUnknownMembers(true)); err != nil {
+		return err
+	}
+	written, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(written, data) {
+		return nil
+	}
+	want, got := jsontext.Value(written), data.Clone()
+	if err := errors.Join(want.Canonicalize(), got.Canonicalize()); err != nil {
+		return err
+	}
+	if !bytes.Equal(want, got) {
+		return ErrForm
+	}
+	return nil
 }

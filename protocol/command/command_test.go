@@ -1,0 +1,258 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gxcoin.money/gx/protocol/account"
+	"gxcoin.money/gx/protocol/qirat"
+	"gxcoin.money/gx/protocol/role"
+)
+
+const (
+	alice = "LK FF3 ABL912 0WLUY 6025"
+	bob   = "CH 6B5 AUM641 0ABCD 0123"
+)
+
+var hash = strings.Repeat("0a", 32)
+
+// samples returns a valid payload of every type with every field set.
+func samples() []Payload {
+	user := CreateUser{alice, hash, "LK", 22}
+	return []Payload{
+		&BootstrapSystem{},
+		&InitializeCountryData{[]CountryWeight{{"AD", 1181}, {"LK", 280000}}},
+		&PauseSystem{"upgrade"},
+		&ResumeSystem{},
+		&user,
+		&CreateUsersBatch{[]CreateUser{user, {bob, strings.Repeat("0b", 32), "LK", 36}}},
+		&TransferTokens{alice, bob, 1_500_000, "P2P", "tea, \"green\""},
+		&DistributeGenesis{alice, "LK"},
+		&FreezeWallet{alice, "court order"},
+		&UnfreezeWallet{alice},
+	}
+}
+
+// The registry is the table of domain.md 5.2: who runs each function, and what it takes.
+func TestRegistry(t *testing.T) {
+	type row struct {
+		Function string
+		Roles    []role.Role
+		Args     string
+	}
+	got := map[Type]row{}
+	for _, d := range All() {
+		got[d.Type] = row{d.Name(), d.Roles, strings.Join(d.Args(), " ")}
+		if p := d.New(); p.CommandType() != d.Type || d.Identity() != d.Roles[0] {
+			t.Errorf("%s makes a %s for %s", d.Type, p.CommandType(), d.Identity())
+		}
+		if same, ok := Lookup(d.Type); !ok || same.Name() != d.Name() {
+			t.Errorf("%s: looked up %+v", d.Type, same)
+		}
+	}
+	super, partner := []role.Role{role.SuperAdmin}, []role.Role{role.PartnerAPI}
+	want := map[Type]row{
+		TypeBootstrapSystem:       {"AdminContract:BootstrapSystem", super, ""},
+		TypeInitializeCountryData: {"AdminContract:InitializeCountryData", super, "countries"},
+		TypePauseSystem:           {"AdminContract:PauseSystem", super, "reason"},
+		TypeResumeSystem:          {"AdminContract:ResumeSystem", super, ""},
+		TypeCreateUser:            {"IdentityContract:CreateUser", []role.Role{role.PartnerAPI, role.Admin}, "userID biometricHash nationality age"},
+		TypeCreateUsersBatch:      {"IdentityContract:CreateUsersBatch", partner, "users"},
+		TypeTransferTokens:        {"TokenomicsContract:TransferWithFees", []role.Role{role.PartnerAPI, role.Admin}, "fromID toID amount typeHint remark"},
+		TypeDistributeGenesis:     {"TokenomicsContract:DistributeGenesis", []role.Role{role.Admin}, "userID nationality"},
+		TypeFreezeWallet:          {"TokenomicsContract:FreezeWallet", super, "accountID reason"},
+		TypeUnfreezeWallet:        {"TokenomicsContract:UnfreezeWallet", super, "accountID"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, ok := Lookup("MINT_COINS"); ok {
+		t.Error("MINT_COINS is registered")
+	}
+}
+
+func TestEncodeDecode(t *testing.T) {
+	seen := map[Type]bool{}
+	for _, p := range samples() {
+		seen[p.CommandType()] = true
+		data, err := Encode(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Decode(p.CommandType(), data)
+		if err != nil {
+			t.Errorf("%s: %v", data, err)
+			continue
+		}
+		if diff := cmp.Diff(p, got); diff != "" {
+			t.Errorf("%s: %s", p.CommandType(), diff)
+		}
+	}
+	if len(seen) != len(All()) {
+		t.Errorf("samples of %d types out of %d", len(seen), len(All()))
+	}
+}
+
+func TestDecodeErrors(t *testing.T) {
+	transfer := func(member string) string {
+		return fmt.Sprintf(`{"fromID":%q,"toID":%q,%s}`, alice, bob, member)
+	}
+	for _, c := range []struct {
+		typ  Type
+		data string
+		want string // the error's text
+	}{
+		{TypeTransferTokens, ``, "payload: is not valid JSON"},
+		{TypeTransferTokens, `{`, "payload: is not valid JSON"},
+		{TypeTransferTokens, `"x"`, "payload: must be an object"},
+		{TypeTransferTokens, `[]`, "payload: must be an object"},
+		{TypeTransferTokens, transfer(`"amount":"1"`) + `{}`, "payload: is not valid JSON"},
+		{TypeTransferTokens, transfer(`"amount":"1.5"`), "amount: an amount is a string of decimal digits without sign, fraction, exponent or leading zero"},
+		{TypeTransferTokens, transfer(`"amount":"-1"`), "amount: an amount is a string of decimal digits without sign, fraction, exponent or leading zero"},
+		{TypeTransferTokens, transfer(`"amount":"01"`), "amount: an amount is a string of decimal digits without sign, fraction, exponent or leading zero"},
+		{TypeTransferTokens, transfer(`"amount":"1e9"`), "amount: an amount is a string of decimal digits without sign, fraction, exponent or leading zero"},
+		{TypeTransferTokens, transfer(`"amount":"` + strings.Repeat("9", 40) + `"`), "amount: amount is above the maximum supply"},
+		{TypeTransferTokens, transfer(`"amount":10`), "amount: must be a string"},
+		{TypeTransferTokens, transfer(`"amount":{}`), "amount: must be a string"},
+		{TypeTransferTokens, transfer(`"amount":"0"`), "amount: must be greater than 0"},
+		{TypeTransferTokens, transfer(`"remark":""`), "amount: must be greater than 0"},
+		{TypeTransferTokens, transfer(`"amount":null`), "amount: must be greater than 0"},
+		{TypeTransferTokens, transfer(`"amount":"1","fee":"0"`), "fee: is not a known field"},
+		{TypeTransferTokens, transfer(`"Amount":"1"`), "Amount: is not a known field"},
+		{TypeTransferTokens, transfer(`"amount":"1","amount":"2"`), "amount: is given twice"},
+		{TypeTransferTokens, transfer(`"amount":"1","remark":7`), "remark: must be a string"},
+		{TypeTransferTokens, transfer(`"amount":"1","` + strings.Repeat("x", 1000) + `":1`), strings.Repeat("x", 64) + "...: is not a known field"},
+		{TypeTransferTokens, transfer(`"amount":"1","remark":"` + "\xff" + `"`), "remark: is not valid JSON"},
+		{TypeCreateUser, `{"userID":"` + alice + `","biometricHash":"` + hash + `","nationality":"LK","age":"22"}`, "age: must be an integer within its range"},
+		{TypeCreateUser, `{"userID":"` + alice + `","biometricHash":"` + hash + `","nationality":"LK","age":1.5}`, "age: must be an integer within its range"},
+		{TypeCreateUser, `{"userID":"` + alice + `","biometricHash":"` + hash + `","nationality":"LK","age":1e30}`, "age: must be an integer within its range"},
+		{TypeCreateUsersBatch, `{"users":[{},{"userID":1}]}`, "users[1].userID: must be a string"},
+		{TypeCreateUsersBatch, `{"users":[[]]}`, "users[0]: must be an object"},
+		{TypeCreateUsersBatch, `{"users":{}}`, "users: must be a list"},
+		{TypeCreateUsersBatch, `{"users":[{"role":"admin"}]}`, "users[0].role: is not a known field"},
+		{TypeInitializeCountryData, `{"countries":[{"countryCode":"LK","weightE8":-1}]}`, "countries[0].weightE8: must be an integer within its range"},
+		{TypeBootstrapSystem, `{"force":true}`, "force: is not a known field"},
+	} {
+		p, err := Decode(c.typ, []byte(c.data))
+		if err == nil || p != nil || err.Error() != c.want || Fields(err) == nil {
+			t.Errorf("%s %.150s\n got %v, %v\nwant %s", c.typ, c.data, p, err, c.want)
+		}
+	}
+	if _, err := Decode("MINT_COINS", []byte(`{}`)); !errors.Is(err, ErrUnknown) || Fields(err) != nil {
+		t.Error(err)
+	}
+}
+
+// Every field of every payload has a value that it refuses, under its own name.
+func TestValidate(t *testing.T) {
+	transfer := func(change func(*TransferTokens)) *TransferTokens {
+		p := &TransferTokens{FromID: alice, ToID: bob, Amount: 1}
+		change(p)
+		return p
+	}
+	user := func(change func(*CreateUser)) *CreateUser {
+		p := &CreateUser{alice, hash, "LK", 22}
+		change(p)
+		return p
+	}
+	batch := func(n int, change func([]CreateUser)) *CreateUsersBatch {
+		p := &CreateUsersBatch{make([]CreateUser, n)}
+		for i := range p.Users {
+			p.Users[i] = *user(func(*CreateUser) {})
+		}
+		change(p.Users)
+		return p
+	}
+	for name, c := range map[string]struct {
+		payload Payload
+		fields  string // of the errors, in order
+	}{
+		"no countries":            {&InitializeCountryData{}, "countries"},
+		"country in small print":  {&InitializeCountryData{[]CountryWeight{{"lk", 1}}}, "countries[0].countryCode"},
+		"country without weight":  {&InitializeCountryData{[]CountryWeight{{"AD", 1}, {"LK", 0}}}, "countries[1].weightE8"},
+		"weight above its bound":  {&InitializeCountryData{[]CountryWeight{{"LK", 1_000_000_001}}}, "countries[0].weightE8"},
+		"country listed twice":    {&InitializeCountryData{[]CountryWeight{{"LK", 1}, {"LK", 2}}}, "countries[1].countryCode"},
+		"pause without a reason":  {&PauseSystem{}, "reason"},
+		"control character":       {&PauseSystem{"a\nb"}, "reason"},
+		"long reason":             {&PauseSystem{strings.Repeat("x", MaxReasonBytes+1)}, "reason"},
+		"longest reason":          {&PauseSystem{strings.Repeat("x", MaxReasonBytes)}, ""},
+		"empty user":              {&CreateUser{}, "userID biometricHash nationality"},
+		"wrong checksum":          {user(func(p *CreateUser) { p.UserID = "LK FF4 ABL912 0WLUY 6025" }), "userID"},
+		"short hash":              {user(func(p *CreateUser) { p.BiometricHash = hash[1:] }), "biometricHash"},
+		"hash in capitals":        {user(func(p *CreateUser) { p.BiometricHash = strings.ToUpper(hash) }), "biometricHash"},
+		"hash with a newline":     {user(func(p *CreateUser) { p.BiometricHash = hash + "\n" }), "biometricHash"},
+		"three-letter country":    {user(func(p *CreateUser) { p.Nationality = "LKA" }), "nationality"},
+		"country with a newline":  {user(func(p *CreateUser) { p.Nationality = "LK\n" }), "nationality"},
+		"negative age":            {user(func(p *CreateUser) { p.Age = -1 }), "age"},
+		"age of 151":              {user(func(p *CreateUser) { p.Age = 151 }), "age"},
+		"empty batch":             {&CreateUsersBatch{}, "users"},
+		"full batch":              {batch(MaxUsersInBatch, func([]CreateUser) {}), ""},
+		"batch of 101":            {batch(MaxUsersInBatch+1, func([]CreateUser) {}), "users"},
+		"batch of two countries":  {batch(3, func(u []CreateUser) { u[2].Nationality = "CH" }), "users[2].nationality"},
+		"one bad user":            {batch(3, func(u []CreateUser) { u[1].UserID, u[1].Age = "x", 200 }), "users[1].userID users[1].age"},
+		"empty transfer":          {&TransferTokens{}, "fromID toID amount"},
+		"to a pool":               {transfer(func(p *TransferTokens) { p.ToID = account.CharitablePool }), ""},
+		"to a treasury":           {transfer(func(p *TransferTokens) { p.ToID = account.TreasuryOf("LK") }), ""},
+		"to an organization":      {transfer(func(p *TransferTokens) { p.ToID = "acme-ltd" }), ""},
+		"to an unknown pool":      {transfer(func(p *TransferTokens) { p.ToID = "SYSTEM_MINTER" }), "toID"},
+		"to a malformed treasury": {transfer(func(p *TransferTokens) { p.ToID = "treasury_lk" }), "toID"},
+		"to an unknown form":      {transfer(func(p *TransferTokens) { p.ToID = "Acme Ltd" }), "toID"},
+		"to oneself":              {transfer(func(p *TransferTokens) { p.ToID = alice }), "toID"},
+		"of nothing":              {transfer(func(p *TransferTokens) { p.Amount = 0 }), "amount"},
+		"of everything":           {transfer(func(p *TransferTokens) { p.Amount = qirat.MaxSupply }), ""},
+		"unknown hint":            {transfer(func(p *TransferTokens) { p.TypeHint = "p2p" }), "typeHint"},
+		"long remark":             {transfer(func(p *TransferTokens) { p.Remark = strings.Repeat("é", MaxRemarkBytes/2) + "x" }), "remark"},
+		"longest remark":          {transfer(func(p *TransferTokens) { p.Remark = strings.Repeat("é", MaxRemarkBytes/2) }), ""},
+		"remark not UTF-8":        {transfer(func(p *TransferTokens) { p.Remark = "\xff" }), "remark"},
+		"remark with NUL":         {transfer(func(p *TransferTokens) { p.Remark = "\x00" }), "remark"},
+		"genesis of nobody":       {&DistributeGenesis{}, "userID nationality"},
+		"freeze of nothing":       {&FreezeWallet{}, "accountID reason"},
+		"unfreeze of nothing":     {&UnfreezeWallet{}, "accountID"},
+	} {
+		err := c.payload.Validate()
+		var fields []string
+		for _, f := range Fields(err) {
+			fields = append(fields, f.Field)
+			if f.Message == "" {
+				t.Errorf("%s: %s has no message", name, f.Field)
+			}
+		}
+		if got := strings.Join(fields, " "); got != c.fields || (err == nil) != (c.fields == "") {
+			t.Errorf("%s: %q, want %q (%v)", name, got, c.fields, err)
+		}
+	}
+	for _, p := range samples() {
+		if err := p.Validate(); err != nil {
+			t.Errorf("%s: %v", p.CommandType(), err)
+		}
+	}
+}
+
+func TestActor(t *testing.T) {
+	for _, p := range samples() {
+		want := ""
+		if p.CommandType() == TypeTransferTokens {
+			want = alice
+		}
+		if p.Actor() != want {
+			t.Errorf("%s: %q", p.CommandType(), p.Actor())
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	data, err := Encode(&TransferTokens{alice, bob, 1_500_000, "", "tea"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Decode(TypeTransferTokens, data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

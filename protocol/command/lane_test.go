@@ -1,0 +1,114 @@
+package command
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gxcoin.money/gx/protocol/account"
+)
+
+// spell writes lanes as text, the shared ones with a tilde.
+func spell(lanes []Lane) []string {
+	var out []string
+	for _, l := range lanes {
+		if l.Shared {
+			out = append(out, "~"+l.Key)
+		} else {
+			out = append(out, l.Key)
+		}
+	}
+	return out
+}
+
+func TestLanes(t *testing.T) {
+	const carol = "CH 6B5 AUM641 0CCCC 0003"
+	user := func(id, biometric string) CreateUser { return CreateUser{id, biometric, "LK", 22} }
+	genesis := []string{"~account:SYSTEM_USER_GENESIS_POOL", "~account:SYSTEM_GOVT_GENESIS_POOL", "~account:treasury_LK"}
+	created := user(alice, "h1")
+	for name, c := range map[string]struct {
+		payload Payload
+		want    []string
+	}{
+		"bootstrap": {&BootstrapSystem{}, []string{"system"}},
+		"countries": {&InitializeCountryData{}, []string{"system"}},
+		"pause":     {&PauseSystem{}, []string{"system"}},
+		"resume":    {&ResumeSystem{}, []string{"system"}},
+		"user":      {&created, append([]string{"~system", "account:" + alice, "biometric:h1", "country:LK"}, genesis...)},
+		"users": {&CreateUsersBatch{[]CreateUser{user(alice, "h1"), user(carol, "h2")}}, append(append(
+			[]string{"~system", "account:" + alice, "biometric:h1", "country:LK"}, genesis...), "account:"+carol, "biometric:h2")},
+		"payment":              {&TransferTokens{FromID: alice, ToID: bob}, []string{"~system", "account:" + alice, "account:" + bob, "~account:SYSTEM_OPERATIONS_FUND"}},
+		"payment to a pool":    {&TransferTokens{FromID: alice, ToID: account.CharitablePool}, []string{"~system", "account:" + alice, "~account:SYSTEM_CHARITABLE_POOL", "~account:SYSTEM_OPERATIONS_FUND"}},
+		"payment to the fund":  {&TransferTokens{FromID: alice, ToID: account.OperationsFund}, []string{"~system", "account:" + alice, "~account:SYSTEM_OPERATIONS_FUND"}},
+		"payment to treasury":  {&TransferTokens{FromID: alice, ToID: "treasury_LK"}, []string{"~system", "account:" + alice, "~account:treasury_LK", "~account:SYSTEM_OPERATIONS_FUND"}},
+		"genesis":              {&DistributeGenesis{alice, "LK"}, append([]string{"~system", "account:" + alice, "country:LK"}, genesis...)},
+		"freeze":               {&FreezeWallet{AccountID: alice}, []string{"~system", "account:" + alice}},
+		"freeze of a treasury": {&FreezeWallet{AccountID: "treasury_LK"}, []string{"~system", "account:treasury_LK"}},
+		"unfreeze":             {&UnfreezeWallet{AccountID: alice}, []string{"~system", "account:" + alice}},
+	} {
+		if diff := cmp.Diff(c.want, spell(c.payload.Lanes())); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// conflict reports whether two commands must not be in flight together.
+func conflict(a, b Payload) bool {
+	for _, x := range a.Lanes() {
+		for _, y := range b.Lanes() {
+			if x.Key == y.Key && !(x.Shared && y.Shared) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func TestConflicts(t *testing.T) {
+	const carol, dave = "CH 6B5 AUM641 0CCCC 0003", "CH 6B5 AUM641 0DDDD 0004"
+	pay := func(from, to string) Payload { return &TransferTokens{FromID: from, ToID: to} }
+	person := func(id, biometric, country string) Payload { return &CreateUser{id, biometric, country, 22} }
+	for name, c := range map[string]struct {
+		a, b Payload
+		want bool
+	}{
+		"payments of strangers":                {pay(alice, bob), pay(carol, dave), false},
+		"payments to one pool":                 {pay(alice, account.CharitablePool), pay(bob, account.CharitablePool), false},
+		"payments to one payee":                {pay(alice, carol), pay(bob, carol), true},
+		"a payment received and one made":      {pay(alice, bob), pay(bob, carol), true},
+		"people of two countries":              {person(alice, "h1", "LK"), person(bob, "h2", "CH"), false},
+		"people of one country":                {person(alice, "h1", "LK"), person(bob, "h2", "LK"), true},
+		"one person under two ids":             {person(alice, "h1", "LK"), person(bob, "h1", "CH"), true},
+		"a payment to a person being created":  {person(alice, "h1", "LK"), pay(bob, alice), true},
+		"a payment and genesis":                {person(alice, "h1", "LK"), pay(bob, carol), false},
+		"a payment to a treasury, and genesis": {person(alice, "h1", "LK"), pay(bob, account.TreasuryOf("LK")), false},
+		"a freeze and a payment":               {&FreezeWallet{AccountID: alice}, pay(bob, alice), true},
+		"a freeze of a treasury and its money": {&FreezeWallet{AccountID: "treasury_LK"}, person(alice, "h1", "LK"), true},
+		"a pause and anything":                 {&PauseSystem{}, pay(alice, bob), true},
+		"two pauses":                           {&PauseSystem{}, &ResumeSystem{}, true},
+	} {
+		if conflict(c.a, c.b) != c.want || conflict(c.b, c.a) != c.want {
+			t.Errorf("%s: %t, want %t", name, !c.want, c.want)
+		}
+	}
+}
+
+// No command waits for itself, and every one sees a pause.
+func TestLaneRules(t *testing.T) {
+	for _, p := range samples() {
+		seen := map[string]bool{}
+		for _, l := range p.Lanes() {
+			if seen[l.Key] {
+				t.Errorf("%s takes %s twice", p.CommandType(), l.Key)
+			}
+			seen[l.Key] = true
+			if strings.HasPrefix(l.Key, "account:") && l.Shared != account.IsCollective(strings.TrimPrefix(l.Key, "account:")) {
+				t.Errorf("%s takes %s, shared %t", p.CommandType(), l.Key, l.Shared)
+			}
+		}
+		if !seen["system"] {
+			t.Errorf("%s does not see a pause", p.CommandType())
+		}
+	}
+}
