@@ -21,13 +21,17 @@ CREATE SCHEMA ledger;
 GRANT USAGE ON SCHEMA app TO gx_service, gx_submitter, gx_projector, gx_verifier;
 GRANT USAGE ON SCHEMA read TO gx_service, gx_submitter, gx_projector, gx_verifier;
 GRANT USAGE ON SCHEMA ledger TO gx_ledger, gx_verifier;
+GRANT SELECT ON public.goose_db_version TO gx_service, gx_submitter, gx_projector, gx_ledger, gx_verifier;
 
 -- Fenced leadership: a term is (name, fence); every write of a leader proves it.
+-- The fence is part of a key so that a leader's proof (FOR KEY SHARE) holds up a
+-- new term, which changes it, but never a renewal, which does not.
 CREATE TABLE app.leases (
   name       text PRIMARY KEY,
   holder     text NOT NULL,
   fence      bigint NOT NULL,
-  expires_at timestamptz NOT NULL
+  expires_at timestamptz NOT NULL,
+  UNIQUE (name, fence)
 ) WITH (fillfactor = 50);
 GRANT SELECT, INSERT, UPDATE ON app.leases TO gx_submitter, gx_projector;
 GRANT SELECT ON app.leases TO gx_service, gx_verifier;
@@ -139,6 +143,7 @@ CREATE TABLE app.kyc_records (
   document_type  text NOT NULL,
   verified_at    timestamptz,
   verified_by    uuid,
+  notes          text NOT NULL DEFAULT '',
   created_at     timestamptz NOT NULL,
   updated_at     timestamptz NOT NULL
 );
@@ -226,8 +231,10 @@ CREATE TABLE read.event_log (
 );
 CREATE INDEX event_log_order ON read.event_log (block, tx_index, seq);
 
+-- What could not be applied: an event of an envelope, or with seq -1 the whole transaction.
 CREATE TABLE read.event_dlq (
-  tx_id      text PRIMARY KEY,
+  tx_id      text NOT NULL,
+  seq        int NOT NULL,
   block      bigint NOT NULL,
   tx_index   int NOT NULL,
   event_name text NOT NULL,
@@ -236,7 +243,8 @@ CREATE TABLE read.event_dlq (
   payload    bytea NOT NULL,
   recorded_at timestamptz NOT NULL,
   resolution text NOT NULL DEFAULT '',
-  resolved_by text NOT NULL DEFAULT ''
+  resolved_by text NOT NULL DEFAULT '',
+  PRIMARY KEY (tx_id, seq)
 );
 
 CREATE TABLE read.command_results (
