@@ -7,57 +7,6 @@ import (
 	"gxcoin.money/gx/protocol/qirat"
 )
 
-// SystemBootstrapped opens the ledger: every pool with its share of the supply,
-// and the parameters in force from then on.
-type SystemBootstrapped struct {
-	MaxSupply  qirat.Amount  `json:"maxSupply"`
-	Pools      []PoolOpening `json:"pools"`
-	Parameters []Parameter   `json:"parameters"`
-}
-
-// PoolOpening is the opening balance of a system pool.
-type PoolOpening struct {
-	AccountID string       `json:"accountID"`
-	Opening   qirat.Amount `json:"opening"`
-}
-
-// Parameter is a system parameter with its value as text.
-type Parameter struct {
-	ParamID string `json:"paramID"`
-	Value   string `json:"value"`
-}
-
-// CountryDataInitialized fixes the countries and their genesis slots for good.
-type CountryDataInitialized struct {
-	Countries []CountrySlots `json:"countries"`
-}
-
-// CountrySlots is a country's weight (share x 10^8) and its slots of the six phases.
-type CountrySlots struct {
-	CountryCode string    `json:"countryCode"`
-	WeightE8    uint64    `json:"weightE8"`
-	Slots       [6]uint64 `json:"slots"`
-}
-
-// SystemPaused stops every state change but the resumption.
-type SystemPaused struct {
-	Reason string `json:"reason"`
-}
-
-// SystemResumed ends a pause.
-type SystemResumed struct{}
-
-// UserCreated registers a person; the account of the same id exists from now on.
-type UserCreated struct {
-	UserID        string    `json:"userID"`
-	BiometricHash string    `json:"biometricHash"`
-	Nationality   string    `json:"nationality"`
-	Status        string    `json:"status"`
-	TrustScore    int       `json:"trustScore"`
-	GenesisStatus string    `json:"genesisStatus"`
-	At            time.Time `json:"at"`
-}
-
 // GenesisDistributed is a person's genesis allocation, possibly of nothing.
 type GenesisDistributed struct {
 	UserID             string       `json:"userID"`
@@ -119,26 +68,16 @@ type WalletUnfrozen struct {
 	UnfrozenAt time.Time `json:"unfrozenAt"`
 }
 
-func (*SystemBootstrapped) EventType() Type     { return "SystemBootstrapped" }
-func (*CountryDataInitialized) EventType() Type { return "CountryDataInitialized" }
-func (*SystemPaused) EventType() Type           { return "SystemPaused" }
-func (*SystemResumed) EventType() Type          { return "SystemResumed" }
-func (*UserCreated) EventType() Type            { return "UserCreated" }
-func (*GenesisDistributed) EventType() Type     { return "GenesisDistributed" }
-func (*TreasuryAllocated) EventType() Type      { return "TreasuryAllocated" }
-func (*TransferCompleted) EventType() Type      { return "TransferCompleted" }
-func (*WalletFrozen) EventType() Type           { return "WalletFrozen" }
-func (*WalletUnfrozen) EventType() Type         { return "WalletUnfrozen" }
-
 func init() {
-	define(true, func() Event { return new(SystemBootstrapped) })
-	define(true, func() Event { return new(CountryDataInitialized) })
-	define(false, func() Event { return new(SystemPaused) })
-	define(false, func() Event { return new(SystemResumed) })
-	define(true, func() Event { return new(UserCreated) })
 	define(true, func() Event { return new(GenesisDistributed) })
 	define(true, func() Event { return new(TreasuryAllocated) })
 	define(true, func() Event { return new(TransferCompleted) })
 	define(true, func() Event { return new(WalletFrozen) })
 	define(true, func() Event { return new(WalletUnfrozen) })
 }
+
+func (*GenesisDistributed) EventType() Type { return "GenesisDistributed" }
+func (*TreasuryAllocated) EventType() Type  { return "TreasuryAllocated" }
+func (*TransferCompleted) EventType() Type  { return "TransferCompleted" }
+func (*WalletFrozen) EventType() Type       { return "WalletFrozen" }
+func (*WalletUnfrozen) EventType() Type     { return "WalletUnfrozen" }
