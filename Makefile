@@ -1,0 +1,53 @@
+# GX: build it, run it, test it. `make help` lists the targets.
+
+export PATH := $(PATH):/usr/local/go/bin
+
+GO        ?= go
+ARGS      ?=
+TESTFLAGS ?=
+GOTESTSUM := .bin/gotestsum-v1.13.0
+# The race detector needs a C compiler; `make deps` gets one where it may.
+RACE       = $(shell command -v cc >/dev/null 2>&1 && echo -race)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/gx
+	@echo "building bin/gx (the first time takes a minute)"
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/gx ./cmd/gx
+
+.PHONY: up
+up: build ## Run the whole system: PostgreSQL, ledger, seven services, workers (ARGS="--ephemeral")
+	@exec bin/gx up $(ARGS)
+
+.PHONY: demo
+demo: build ## Play the demo against the running system
+	@exec bin/gx demo $(ARGS)
+
+.PHONY: deps
+deps: build ## Install what the tests need and this machine lacks
+	@bin/gx doctor --install --for=test
+
+.PHONY: test
+test: deps lint $(GOTESTSUM) ## Run every test
+	@test -n "$(RACE)" || echo "SKIPPED: the race detector, because there is no C compiler"
+	GX_REQUIRE_POSTGRES=1 CGO_ENABLED=$(if $(RACE),1,0) $(GOTESTSUM) --format=pkgname-and-test-fails --packages=./... -- $(RACE) -timeout=20m $(TESTFLAGS)
+
+.PHONY: lint
+lint: ## Check format, vet and the house rules
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt'd:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+
+.PHONY: bench
+bench: build ## Measure the running system (gx bench)
+	@exec bin/gx bench $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what was built; data stay
+	rm -rf bin .bin
+
+$(GOTESTSUM):
+	GOBIN=$(CURDIR)/.bin/tmp $(GO) install gotest.tools/gotestsum@v1.13.0
+	mv .bin/tmp/gotestsum $@ && rmdir .bin/tmp
