@@ -49,23 +49,35 @@ func Migrate(ctx context.Context, dsn string) (applied int, err error) {
 // and ErrSchemaBehind when it has not. A newer schema is fine: it is migrated
 // before the last old process of a rolling upgrade has gone.
 func Current(ctx context.Context, db DB) error {
-	want, err := latest()
+	want, err := Latest()
 	if err != nil {
 		return err
 	}
-	var have int64
-	err = db.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM public.goose_db_version WHERE is_applied").Scan(&have)
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "42P01" {
-		err = nil // no such table: nothing was ever migrated
-	}
+	have, err := Version(ctx, db)
 	if err != nil {
-		return fmt.Errorf("postgres: read the schema version: %w", err)
+		return err
 	}
 	if have < want {
 		return fmt.Errorf("%w (version %d, needed %d)", ErrSchemaBehind, have, want)
 	}
 	return nil
 }
+
+// Version returns the version of the database's schema, 0 when nothing was ever
+// migrated.
+func Version(ctx context.Context, db DB) (v int64, err error) {
+	err = db.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM public.goose_db_version WHERE is_applied").Scan(&v)
+	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "42P01" {
+		return 0, nil // no such table
+	}
+	if err != nil {
+		return 0, fmt.Errorf("postgres: read the schema version: %w", err)
+	}
+	return v, nil
+}
+
+// Latest returns the schema version of this binary.
+func Latest() (int64, error) { return latest() }
 
 var latest = sync.OnceValues(func() (int64, error) {
 	names, err := fs.Glob(migrations.FS, "*.sql")
