@@ -20,15 +20,31 @@ func (d Definition) Args() []string {
 	return names
 }
 
+// Required returns the number of arguments that a direct call cannot leave out;
+// the others stand at the end.
+func (d Definition) Required() int {
+	t := reflect.TypeOf(d.New()).Elem()
+	n := t.NumField()
+	for n > 0 && strings.HasSuffix(t.Field(n-1).Tag.Get("json"), ",omitzero") {
+		n--
+	}
+	return n
+}
+
 // FromArgs reads a payload from the string arguments of a direct call, one for
-// each field in its order: text verbatim, amounts, numbers and booleans in their
-// one canonical spelling, lists and objects as JSON, read as strictly as by
-// Decode. The payload is also validated. The error is FieldErrors; it concerns
-// Root when the number of arguments is wrong.
+// each field in its order, of which those beyond Required may be missing: text
+// verbatim, amounts, numbers and booleans in their one canonical spelling, lists
+// and objects as JSON, read as strictly as by Decode. The payload is also
+// validated. The error is FieldErrors; it concerns Root when the number of
+// arguments is wrong.
 func FromArgs(d Definition, args []string) (Payload, error) {
 	names := d.Args()
-	if len(args) != len(names) {
-		return nil, FieldErrors{{Root, fmt.Sprintf("takes %d arguments (%s), not %d", len(names), strings.Join(names, ", "), len(args))}}
+	if least := d.Required(); len(args) < least || len(args) > len(names) {
+		takes := strconv.Itoa(len(names))
+		if least < len(names) {
+			takes = strconv.Itoa(least) + " to " + takes
+		}
+		return nil, FieldErrors{{Root, fmt.Sprintf("takes %s arguments (%s), not %d", takes, strings.Join(names, ", "), len(args))}}
 	}
 	p := d.New()
 	v := reflect.ValueOf(p).Elem()

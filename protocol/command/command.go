@@ -4,7 +4,9 @@
 //
 // Payload structs declare their fields in the order of the contract function's
 // arguments, so the same struct serves the JSON of the outbox and the string
-// arguments of a direct call.
+// arguments of a direct call. Fields that may be left out come last. Some of
+// them only say what the command will touch, for its lanes: a contract refuses
+// one that is not true, and a command without them runs alone.
 package command
 
 import (
@@ -39,7 +41,7 @@ type Payload interface {
 // Lane is an ordered resource of the ledger: an account, a country, a proposal.
 // Commands that share a lane run in acceptance order and never in two
 // transactions at once, unless both hold it shared, as commands do that only
-// append to it.
+// read it or append to it.
 type Lane struct {
 	Key    string
 	Shared bool
@@ -57,8 +59,14 @@ type Definition struct {
 // Name returns "<Contract>:<Function>".
 func (d Definition) Name() string { return d.Contract + ":" + d.Function }
 
-// Identity returns the identity the submitter signs with.
-func (d Definition) Identity() role.Role { return d.Roles[0] }
+// Identity returns the identity the submitter signs a payload with: the first
+// role, unless the payload needs a stronger one.
+func (d Definition) Identity(p Payload) role.Role {
+	if s, ok := p.(interface{ identity() role.Role }); ok {
+		return s.identity()
+	}
+	return d.Roles[0]
+}
 
 var definitions = map[Type]Definition{}
 

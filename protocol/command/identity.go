@@ -14,6 +14,7 @@ const IdentityContract = "IdentityContract"
 const (
 	TypeCreateUser       Type = "CREATE_USER"
 	TypeCreateUsersBatch Type = "CREATE_USERS_BATCH"
+	TypeSetUserStatus    Type = "SET_USER_STATUS"
 )
 
 // CreateUser registers a verified person and distributes genesis.
@@ -29,19 +30,24 @@ type CreateUsersBatch struct {
 	Users []CreateUser `json:"users"`
 }
 
+// SetUserStatus changes what a person may do, see account.Status.CanBecome.
+type SetUserStatus struct {
+	UserID string `json:"userID"`
+	Status string `json:"status"` // as account.ParseStatus reads it
+	Reason string `json:"reason"`
+}
+
 func init() {
 	define(Definition{TypeCreateUser, IdentityContract, "CreateUser", []role.Role{role.PartnerAPI, role.Admin}, func() Payload { return new(CreateUser) }})
 	define(Definition{TypeCreateUsersBatch, IdentityContract, "CreateUsersBatch", []role.Role{role.PartnerAPI}, func() Payload { return new(CreateUsersBatch) }})
+	define(Definition{TypeSetUserStatus, IdentityContract, "SetUserStatus", []role.Role{role.SuperAdmin}, func() Payload { return new(SetUserStatus) }})
 }
 
 func (*CreateUser) CommandType() Type { return TypeCreateUser }
 func (*CreateUser) Actor() string     { return "" }
 
 func (p *CreateUser) Lanes() []Lane {
-	return []Lane{
-		shared(systemLane), accountLane(p.UserID), exclusive("biometric:" + p.BiometricHash), exclusive("country:" + p.Nationality),
-		accountLane(account.UserGenesisPool), accountLane(account.GovtGenesisPool), accountLane(account.TreasuryOf(p.Nationality)),
-	}
+	return touches(append(genesisLanes(p.UserID, p.Nationality), exclusive("biometric:"+p.BiometricHash))...)
 }
 
 func (p *CreateUser) Validate() error {
@@ -82,11 +88,23 @@ func (p *CreateUsersBatch) Validate() error {
 	return c.err()
 }
 
+func (*SetUserStatus) CommandType() Type { return TypeSetUserStatus }
+func (*SetUserStatus) Actor() string     { return "" }
+func (p *SetUserStatus) Lanes() []Lane   { return touches(accountLane(p.UserID)) }
+
+func (p *SetUserStatus) Validate() error {
+	var c checks
+	c.userID("userID", p.UserID)
+	if _, ok := account.ParseStatus(p.Status); !ok {
+		c.fail("status", "must be ACTIVE, FROZEN, SUSPENDED, CLOSED or DECEASED")
+	}
+	c.reason(p.Reason)
+	return c.err()
+}
+
 func (c *checks) user(prefix string, p *CreateUser) {
 	c.userID(prefix+"userID", p.UserID)
-	if !hash64.MatchString(p.BiometricHash) {
-		c.fail(prefix+"biometricHash", "must be 64 characters (SHA-256 hex)")
-	}
+	c.hash(prefix+"biometricHash", p.BiometricHash)
 	c.country(prefix+"nationality", p.Nationality)
 	if p.Age < 0 || p.Age > 150 {
 		c.fail(prefix+"age", "must be between 0 and 150")

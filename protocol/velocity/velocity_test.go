@@ -22,13 +22,13 @@ func TestBps(t *testing.T) {
 		{0, 0}, {gx(100), 250}, {gx(1_000), 300}, {gx(5_000), 350}, {gx(10_000), 400}, {gx(25_000), 450}, {gx(50_000), 550}, {gx(100_000), 600},
 		{qirat.MaxSupply, 600},
 	} {
-		if got := Bps(c.from); got != c.bps {
+		if got := Default().Bps(c.from); got != c.bps {
 			t.Errorf("%s GX: %d, want %d", c.from.GX(), got, c.bps)
 		}
 	}
 	below := []uint64{0, 250, 300, 350, 400, 450, 550}
 	for i, limit := range []qirat.Amount{gx(100), gx(1_000), gx(5_000), gx(10_000), gx(25_000), gx(50_000), gx(100_000)} {
-		if got := Bps(limit - 1); got != below[i] {
+		if got := Default().Bps(limit - 1); got != below[i] {
 			t.Errorf("%s GX: %d, want %d", (limit - 1).GX(), got, below[i])
 		}
 	}
@@ -47,13 +47,13 @@ func TestTax(t *testing.T) {
 		{gx(100_000), gx(6_000), gx(3_000), gx(3_000), 600},
 		{qirat.MaxSupply, 75_000_000_000_000_000, 37_500_000_000_000_000, 37_500_000_000_000_000, 600}, // needs 128 bits
 	} {
-		tax, government, redistribution, bps, err := Tax(c.balance)
+		tax, government, redistribution, bps, err := Default().Tax(c.balance)
 		if err != nil || tax != c.tax || government != c.government || redistribution != c.redistribution || bps != c.bps {
 			t.Errorf("%s: %s = %s + %s at %d, %v", c.balance, tax, government, redistribution, bps, err)
 		}
 	}
 	for _, balance := range []qirat.Amount{qirat.MaxSupply + 1, math.MaxUint64} {
-		if _, _, _, _, err := Tax(balance); !errors.Is(err, qirat.ErrRange) {
+		if _, _, _, _, err := Default().Tax(balance); !errors.Is(err, qirat.ErrRange) {
 			t.Errorf("%s: %v", balance, err)
 		}
 	}
@@ -62,7 +62,7 @@ func TestTax(t *testing.T) {
 func TestTaxProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		balance := qirat.Amount(rapid.Uint64Range(0, uint64(qirat.MaxSupply)).Draw(t, "balance"))
-		tax, government, redistribution, bps, err := Tax(balance)
+		tax, government, redistribution, bps, err := Default().Tax(balance)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestTimerHistory(t *testing.T) {
 
 func TestCycle(t *testing.T) {
 	start := time.Date(2023, 3, 1, 0, 0, 0, 0, time.UTC)
-	if got := start.Add(Cycle); !got.Equal(start.AddDate(0, 0, 355)) {
+	if got := start.Add(Default().Cycle()); !got.Equal(start.AddDate(0, 0, 355)) {
 		t.Error(got)
 	}
 }
