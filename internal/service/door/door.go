@@ -1,0 +1,109 @@
+// Package door is what the seven services have in common: the route table that
+// carries each route's policy, authentication and authorisation, sessions,
+// acceptance of commands, and the operational routes (api.md 1, 2.0).
+//
+// A service registers its routes with Register and nothing else; New refuses a
+// table with a route that says not who may use it.
+package door
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gxcoin.money/gx/internal/outbox"
+	"gxcoin.money/gx/internal/platform/clock"
+	"gxcoin.money/gx/internal/platform/httpkit"
+	"gxcoin.money/gx/internal/platform/password"
+	"gxcoin.money/gx/internal/platform/token"
+	"gxcoin.money/gx/internal/readmodel"
+)
+
+// Deps is what a service needs from its process.
+type Deps struct {
+	Pool       *pgxpool.Pool // role gx_service
+	Outbox     *outbox.Outbox
+	Watcher    *readmodel.Watcher
+	Clock      clock.Clock
+	Log        *slog.Logger
+	Registerer prometheus.Registerer // may be nil
+	Keys       *token.KeySet
+	Signer     *token.Signer    // identity and admin only
+	Passwords  *password.Hasher // identity and admin only
+	Pepper     []byte           // key of the hash that keeps national ids unique; identity only
+	Version    string
+	Commit     string
+	Draining   func() bool // may be nil
+}
+
+// Door is a service under construction and then at work.
+type Door struct {
+	Deps
+	Name string
+
+	api      huma.API
+	routes   []Route
+	problems []error
+	sessions *sessionCache
+}
+
+// Handler serves the routes of a door.
+type Handler struct {
+	*httpkit.Handler
+	Routes []Route // the table, for tests and generators
+}
+
+// New builds the service name: the operational routes and those that register adds.
+func New(name string, deps Deps, register func(*Door)) (*Handler, error) {
+	if deps.Pool == nil || deps.Outbox == nil || deps.Keys == nil || deps.Clock == nil || deps.Log == nil {
+		return nil, fmt.Errorf("door %s: pool, outbox, keys, clock and log are needed", name)
+	}
+	deps.Log = deps.Log.With("service", name)
+	if deps.Registerer != nil {
+		deps.Registerer = prometheus.WrapRegistererWith(prometheus.Labels{"service": name}, deps.Registerer)
+	}
+	mux := http.NewServeMux()
+	d := &Door{
+		Deps: deps, Name: name,
+		api:      httpkit.NewAPI(mux, "GX "+name, deps.Version),
+		sessions: newSessionCache(),
+	}
+	d.api.OpenAPI().Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
+	}
+	d.operational()
+	d.commands()
+	register(d)
+	if err := errors.Join(d.problems...); err != nil {
+		return nil, fmt.Errorf("door %s: %w", name, err)
+	}
+	h, err := httpkit.NewHandler(mux, httpkit.Options{Log: deps.Log, Clock: deps.Clock, Registerer: deps.Registerer})
+	if err != nil {
+		return nil, fmt.Errorf("door %s: %w", name, err)
+	}
+	return &Handler{Handler: h, Routes: d.routes}, nil
+}
+
+// call is what the guard learnt about the request.
+type call struct {
+	who   Principal
+	route string // method and template, the scope of idempotency keys
+	key   string // Idempotency-Key
+	wait  int    // seconds of Prefer: wait
+}
+
+type callKey struct{}
+
+func callOf(ctx context.Context) call {
+	c, _ := ctx.Value(callKey{}).(call)
+	return c
+}
+
+// Caller returns who sent the request.
+func Caller(ctx context.Context) Principal { return callOf(ctx).who }

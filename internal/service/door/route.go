@@ -1,0 +1,197 @@
+package door
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"gxcoin.money/gx/internal/platform/httpkit"
+	"gxcoin.money/gx/internal/platform/problem"
+)
+
+// Idempotency says what a route does with an Idempotency-Key.
+type Idempotency uint8
+
+const (
+	KeyIgnored  Idempotency = iota // the route is safe to repeat as it is
+	KeyAccepted                    // checked for form, repeats are harmless by the state they find
+	KeyRequired                    // stored with the command
+)
+
+// Base is where the API lives.
+const Base = "/api/v1"
+
+// Route is one row of the route table.
+type Route struct {
+	Method      string
+	Path        string // below Base; with a leading "//" at the root, as in api.md
+	ID          string // operation id
+	Summary     string
+	Policy      Policy
+	Idempotency Idempotency
+	MaxBody     int64  // bytes; httpkit.DefaultBody when zero
+	Status      int    // of success; 200 when zero
+	Cache       string // Cache-Control of success; no-store when empty
+	Hidden      bool   // left out of the OpenAPI document
+}
+
+// URL returns the template of the whole path.
+func (r Route) URL() string {
+	if root, ok := strings.CutPrefix(r.Path, "//"); ok {
+		return "/" + root
+	}
+	return Base + r.Path
+}
+
+// Cache-Control values of api.md 2.
+const (
+	CachePrivate = "private, no-cache"
+)
+
+// CachePublic lets anybody keep the answer for a time.
+func CachePublic(d time.Duration) string {
+	return "public, max-age=" + strconv.Itoa(int(d.Seconds()))
+}
+
+// Register adds a route. What is wrong with it is reported by New.
+func Register[I, O any](d *Door, r Route, handler func(context.Context, *I) (*O, error)) {
+	if err := r.Policy.valid(); err != nil {
+		d.problems = append(d.problems, fmt.Errorf("route %s %s %w", r.Method, r.URL(), err))
+		return
+	}
+	if p := r.Policy.Object.Param(); p != "" && !strings.Contains(r.Path, "{"+p+"}") {
+		d.problems = append(d.problems, fmt.Errorf("route %s %s has no {%s}", r.Method, r.URL(), p))
+		return
+	}
+	if r.MaxBody == 0 {
+		r.MaxBody = httpkit.DefaultBody
+	}
+	if r.Status == 0 {
+		r.Status = http.StatusOK
+	}
+	d.routes = append(d.routes, r)
+	op := huma.Operation{
+		OperationID: r.ID, Method: r.Method, Path: r.URL(), Summary: r.Summary, Tags: []string{d.Name},
+		DefaultStatus: r.Status,
+		MaxBodyBytes:  r.MaxBody + 1, // the framework refuses a body that reaches the limit
+		Hidden:        r.Hidden,
+		Middlewares:   huma.Middlewares{d.guard(r)},
+	}
+	if !r.Policy.Public {
+		op.Security = []map[string][]string{{"bearer": {}}}
+	}
+	if r.Idempotency != KeyIgnored {
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: "Idempotency-Key", In: "header", Required: r.Idempotency == KeyRequired,
+			Description: "A key of yours for this request: sent again with the same key it has no second effect and gets the same answer.",
+			Schema:      &huma.Schema{Type: huma.TypeString, MinLength: new(minKey), MaxLength: new(maxKey)},
+		})
+	}
+	huma.Register(d.api, op, handler)
+}
+
+// The form of an Idempotency-Key. 16 is what we ask for; foreign clients have shorter ones.
+const (
+	minKey = 8
+	maxKey = 255
+)
+
+// guard lets a request through to its handler.
+func (d *Door) guard(r Route) func(huma.Context, func(huma.Context)) {
+	scope := r.Method + " " + r.Path
+	cache := r.Cache
+	if cache == "" {
+		cache = "no-store"
+	}
+	param := r.Policy.Object.Param()
+	return func(hc huma.Context, next func(huma.Context)) {
+		ctx := hc.Context()
+		c := call{route: scope, wait: preferredWait(hc.Header("Prefer"))}
+		err := func() (err error) {
+			if !r.Policy.Public {
+				if c.who, err = d.authenticate(ctx, hc.Header("Authorization"), r.Policy); err != nil {
+					return err
+				}
+				httpkit.From(ctx).Principal = c.who.String()
+			}
+			if c.key, err = idempotencyKey(hc, r.Idempotency); err != nil {
+				return err
+			}
+			if !r.Policy.Public {
+				var id string
+				if param != "" {
+					id = hc.Param(param)
+				}
+				if err := d.authorize(ctx, r.Policy, c.who, id); err != nil {
+					return err
+				}
+			}
+			if after := hc.Header("Gx-After"); after != "" && r.Method == http.MethodGet {
+				return d.after(ctx, after)
+			}
+			return nil
+		}()
+		if err != nil {
+			httpkit.Respond(hc, err)
+			return
+		}
+		hc.SetHeader("Cache-Control", cache)
+		next(huma.WithValue(hc, callKey{}, c))
+	}
+}
+
+func idempotencyKey(hc huma.Context, rule Idempotency) (string, error) {
+	if rule == KeyIgnored {
+		return "", nil
+	}
+	key := hc.Header("Idempotency-Key")
+	if key == "" {
+		key = hc.Header("X-Idempotency-Key")
+	}
+	if key == "" {
+		if rule == KeyRequired {
+			return "", problem.Invalid(http.StatusBadRequest, problem.Field{
+				Field: "Idempotency-Key", Code: "idempotency_key_required", Message: "this header is required"})
+		}
+		return "", nil
+	}
+	ok := len(key) >= minKey && len(key) <= maxKey
+	for i := range len(key) {
+		ok = ok && key[i] >= ' ' && key[i] <= '~'
+	}
+	if !ok {
+		return "", problem.BadField("Idempotency-Key", "must be 16 to 128 printable ASCII characters")
+	}
+	return key, nil
+}
+
+// preferredWait reads wait=N of RFC 7240; what it cannot read is no preference.
+func preferredWait(prefer string) int {
+	for part := range strings.SplitSeq(prefer, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		if n, err := strconv.Atoi(strings.Trim(strings.TrimSpace(value), `"`)); err == nil && strings.EqualFold(strings.TrimSpace(name), "wait") {
+			return max(0, min(n, maxWait))
+		}
+	}
+	return 0
+}
+
+// after makes a read wait for the caller's own write.
+func (d *Door) after(ctx context.Context, id string) error {
+	command, err := uuid.Parse(id)
+	if err != nil {
+		return problem.BadField("GX-After", "must be the id of a command")
+	}
+	ctx, cancel := context.WithTimeout(ctx, afterWait)
+	defer cancel()
+	if _, done, err := d.await(ctx, command); err != nil || !done {
+		return problem.Unavailable("not_yet_visible", "The command is not visible yet.", nil)
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+// Package service lists the seven services and builds each by name.
+package service
+
+import (
+	"fmt"
+	"net/http"
+
+	"gxcoin.money/gx/internal/service/admin"
+	"gxcoin.money/gx/internal/service/door"
+	"gxcoin.money/gx/internal/service/governance"
+	"gxcoin.money/gx/internal/service/identity"
+	"gxcoin.money/gx/internal/service/loanpool"
+	"gxcoin.money/gx/internal/service/organization"
+	"gxcoin.money/gx/internal/service/tax"
+	"gxcoin.money/gx/internal/service/tokenomics"
+)
+
+// Deps is what a service needs from its process.
+type Deps = door.Deps
+
+// Door is a service with the port it listens on by default.
+type Door struct {
+	Name     string
+	Port     int
+	register func(*door.Door)
+	signs    bool // issues tokens, so it needs Signer and Passwords
+}
+
+// Doors lists the services in the order of their ports.
+var Doors = []Door{
+	{"identity", 3001, identity.Register, true},
+	{"admin", 3002, admin.Register, true},
+	{"tokenomics", 3003, tokenomics.Register, false},
+	{"organization", 3004, organization.Register, false},
+	{"loanpool", 3005, loanpool.Register, false},
+	{"governance", 3006, governance.Register, false},
+	{"tax", 3007, tax.Register, false},
+}
+
+// New returns the handler of a service.
+func New(name string, d Deps) (http.Handler, error) {
+	for _, s := range Doors {
+		if s.Name != name {
+			continue
+		}
+		if s.signs && (d.Signer == nil || d.Passwords == nil) {
+			return nil, fmt.Errorf("service %s: a signing key and a password hasher are needed", name)
+		}
+		if name == "identity" && len(d.Pepper) < 32 {
+			return nil, fmt.Errorf("service %s: a pepper of 32 bytes or more is needed", name)
+		}
+		return door.New(name, d, s.register)
+	}
+	return nil, fmt.Errorf("service: there is no service %q", name)
+}

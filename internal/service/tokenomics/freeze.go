@@ -1,0 +1,87 @@
+package tokenomics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gxcoin.money/gx/internal/platform/postgres"
+	"gxcoin.money/gx/internal/platform/problem"
+	"gxcoin.money/gx/internal/readmodel"
+	"gxcoin.money/gx/internal/service/door"
+	"gxcoin.money/gx/protocol/command"
+)
+
+type freezeInput struct {
+	WalletID string `path:"walletId" doc:"Account id (for a person the GX id) or profile id"`
+	Body     struct {
+		Reason string `json:"reason" minLength:"10" maxLength:"500" doc:"Why, for the record"`
+	}
+}
+
+type unfreezeInput struct {
+	WalletID string `path:"walletId" doc:"Account id (for a person the GX id) or profile id"`
+	Body     *struct {
+		Reason string `json:"reason,omitzero" maxLength:"500" doc:"Why, for the record"`
+	}
+}
+
+func (s tokenomics) freeze(ctx context.Context, in *freezeInput) (*door.Accepted, error) {
+	return s.setFrozen(ctx, in.WalletID, readmodel.StatusFrozen, in.Body.Reason, func(id string) command.Payload {
+		return &command.FreezeWallet{AccountID: id, Reason: in.Body.Reason}
+	})
+}
+
+func (s tokenomics) unfreeze(ctx context.Context, in *unfreezeInput) (*door.Accepted, error) {
+	var reason string
+	if in.Body != nil {
+		reason = in.Body.Reason
+	}
+	return s.setFrozen(ctx, in.WalletID, readmodel.StatusActive, reason, func(id string) command.Payload {
+		return &command.UnfreezeWallet{AccountID: id}
+	})
+}
+
+func (s tokenomics) setFrozen(ctx context.Context, wallet, want, reason string, payload func(id string) command.Payload) (*door.Accepted, error) {
+	a, err := findAccount(ctx, s.Pool, wallet)
+	if errors.Is(err, readmodel.ErrNotFound) {
+		return nil, problem.New(http.StatusNotFound, "wallet_not_found", "There is no such account.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	known, err := s.Known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !known && a.Status == want {
+		return nil, problem.New(http.StatusConflict, "already_"+map[string]string{readmodel.StatusFrozen: "frozen", readmodel.StatusActive: "active"}[want],
+			"The account is in this state already.")
+	}
+	return s.Submit(ctx, door.Submission{
+		Payload: payload(a.AccountID),
+		Request: struct {
+			WalletID string `json:"walletId"`
+			Reason   string `json:"reason"`
+		}{a.AccountID, reason},
+		Receipt: door.Receipt{Message: "Accepted.", AggregateID: a.AccountID},
+	})
+}
+
+// findAccount returns the account that an account id or a profile id names.
+func findAccount(ctx context.Context, db postgres.DB, id string) (readmodel.AccountState, error) {
+	if profile, err := uuid.Parse(id); err == nil {
+		err := db.QueryRow(ctx, `SELECT coalesce(gx_id, '') FROM app.people WHERE profile_id = $1`, profile).Scan(&id)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return readmodel.AccountState{}, readmodel.ErrNotFound
+		}
+		if err != nil {
+			return readmodel.AccountState{}, fmt.Errorf("resolve wallet: %w", err)
+		}
+	}
+	return readmodel.Account(ctx, db, id)
+}

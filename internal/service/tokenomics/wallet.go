@@ -1,0 +1,246 @@
+package tokenomics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"gxcoin.money/gx/internal/platform/problem"
+	"gxcoin.money/gx/internal/readmodel"
+	"gxcoin.money/gx/internal/service/door"
+	"gxcoin.money/gx/internal/service/people"
+	"gxcoin.money/gx/protocol/account"
+	"gxcoin.money/gx/protocol/qirat"
+)
+
+type walletInput struct {
+	ProfileID string `path:"profileId" doc:"Your profile id or GX id, or me"`
+}
+
+// Balance is a wallet (api.md C.4). Amounts are Qirat; the Gx members are for people.
+type Balance struct {
+	WalletID           string    `json:"walletId" doc:"Id of the account on the ledger"`
+	ProfileID          string    `json:"profileId" format:"uuid"`
+	FabricUserID       string    `json:"fabricUserId" doc:"GX id"`
+	WalletName         string    `json:"walletName"`
+	Balance            string    `json:"balance"`
+	BalanceGx          string    `json:"balanceGx"`
+	AvailableBalance   string    `json:"availableBalance" doc:"Balance less what payments under way will take"`
+	AvailableBalanceGx string    `json:"availableBalanceGx"`
+	PendingOut         string    `json:"pendingOut"`
+	FrozenAmount       string    `json:"frozenAmount" doc:"The balance while the account is frozen"`
+	Currency           string    `json:"currency" example:"GXC"`
+	Status             string    `json:"status" example:"ACTIVE"`
+	AsOfBlock          string    `json:"asOfBlock" doc:"Last block in the read model; -1 before the first"`
+	UpdatedAt          door.Time `json:"updatedAt"`
+}
+
+type balanceOutput struct {
+	Body struct {
+		Balance Balance `json:"balance"`
+	}
+}
+
+var balanceSQL = `SELECT a.account_id, a.status, a.balance, a.updated_at, k.block, ` + pendingSQL("1000") + `
+	FROM app.people p JOIN read.accounts a ON a.account_id = p.gx_id CROSS JOIN read.checkpoint k WHERE p.profile_id = $1`
+
+func (s tokenomics) balance(ctx context.Context, _ *walletInput) (*balanceOutput, error) {
+	who := door.Caller(ctx).ID
+	var id, status string
+	var balance, pending qirat.Amount
+	var updated time.Time
+	var block int64
+	err := s.Pool.QueryRow(ctx, balanceSQL, who).
+		Scan(&id, &status, &balance, &updated, &block, &pending)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, noWallet()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read balance: %w", err)
+	}
+	available, frozen := balance-min(pending, balance), qirat.Amount(0)
+	if status != readmodel.StatusActive {
+		available, frozen = 0, balance
+	}
+	var out balanceOutput
+	out.Body.Balance = Balance{
+		WalletID: id, ProfileID: who.String(), FabricUserID: id, WalletName: "Main", Balance: balance.String(), BalanceGx: balance.GX(),
+		AvailableBalance: available.String(), AvailableBalanceGx: available.GX(), PendingOut: pending.String(), FrozenAmount: frozen.String(),
+		Currency: "GXC", Status: status, AsOfBlock: strconv.FormatInt(block, 10), UpdatedAt: door.Time{Time: updated},
+	}
+	return &out, nil
+}
+
+func noWallet() error {
+	return problem.New(http.StatusNotFound, "wallet_not_found", "There is no account on the ledger yet.")
+}
+
+// wallet returns the account of the caller.
+func (s tokenomics) wallet(ctx context.Context) (string, error) {
+	p, err := people.Find(ctx, s.Pool, door.Caller(ctx).ID.String())
+	if errors.Is(err, people.ErrNotFound) || err == nil && p.OnchainAt == nil {
+		return "", noWallet()
+	}
+	if err != nil {
+		return "", err
+	}
+	return *p.GXID, nil
+}
+
+type transactionsInput struct {
+	ProfileID string `path:"profileId" doc:"Your profile id or GX id, or me"`
+	Limit     int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
+	Cursor    string `query:"cursor" maxLength:"100" doc:"nextCursor of the page before"`
+}
+
+// Transaction is one line of a statement (api.md C.5).
+type Transaction struct {
+	OffTxID          string    `json:"offTxId" format:"uuid" doc:"Of this line"`
+	OnChainTxID      string    `json:"onChainTxId" doc:"Of the ledger transaction"`
+	WalletID         string    `json:"walletId"`
+	Type             string    `json:"type" example:"SENT"`
+	Direction        string    `json:"direction" enum:"IN,OUT"`
+	Counterparty     string    `json:"counterparty"`
+	CounterpartyName string    `json:"counterpartyName,omitzero"`
+	Amount           string    `json:"amount" doc:"Qirat"`
+	AmountGx         string    `json:"amountGx"`
+	Fee              string    `json:"fee" doc:"Qirat; debited by a line of its own"`
+	FeeGx            string    `json:"feeGx"`
+	Remark           string    `json:"remark,omitzero"`
+	BalanceAfter     string    `json:"balanceAfter,omitzero" doc:"Qirat"`
+	CommandID        string    `json:"commandId,omitzero"`
+	BlockNumber      string    `json:"blockNumber"`
+	Timestamp        door.Time `json:"timestamp"`
+}
+
+type transactionsOutput struct {
+	Body struct {
+		Transactions []Transaction `json:"transactions"`
+		NextCursor   string        `json:"nextCursor,omitzero"`
+		HasMore      bool          `json:"hasMore"`
+	}
+}
+
+func (s tokenomics) transactions(ctx context.Context, in *transactionsInput) (*transactionsOutput, error) {
+	filter := readmodel.Filter{Limit: in.Limit}
+	if in.Cursor != "" {
+		c, err := readmodel.ParseCursor(in.Cursor)
+		if err != nil {
+			return nil, problem.BadField("cursor", "is not a cursor of this list")
+		}
+		filter.Before = &c
+	}
+	id, err := s.wallet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page, err := readmodel.Statement(ctx, s.Pool, id, filter)
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.names(ctx, page.Entries)
+	if err != nil {
+		return nil, err
+	}
+	var out transactionsOutput
+	out.Body.Transactions = make([]Transaction, len(page.Entries))
+	for i, e := range page.Entries {
+		t := Transaction{
+			OffTxID: e.TransactionID.String(), OnChainTxID: e.TxID, WalletID: e.AccountID, Type: string(e.Type), Direction: "OUT",
+			Counterparty: e.Counterparty, CounterpartyName: names[e.Counterparty], Amount: e.Amount.String(), AmountGx: e.Amount.GX(),
+			Fee: e.Fee.String(), FeeGx: e.Fee.GX(), Remark: e.Remark, CommandID: e.CommandID,
+			BlockNumber: strconv.FormatInt(e.Cursor.Block, 10), Timestamp: door.Time{Time: e.At},
+		}
+		if e.Type.Credit() {
+			t.Direction = "IN"
+		}
+		if e.BalanceAfter != nil {
+			t.BalanceAfter = e.BalanceAfter.String()
+		}
+		out.Body.Transactions[i] = t
+	}
+	if page.Next != nil {
+		out.Body.HasMore, out.Body.NextCursor = true, page.Next.String()
+	}
+	return &out, nil
+}
+
+// names returns what the counterparties of a page are called.
+func (s tokenomics) names(ctx context.Context, entries []readmodel.Entry) (map[string]string, error) {
+	names := map[string]string{}
+	var ids []string
+	for _, e := range entries {
+		if _, ok := names[e.Counterparty]; ok {
+			continue
+		}
+		names[e.Counterparty] = institution(e.Counterparty)
+		if names[e.Counterparty] == "" {
+			ids = append(ids, e.Counterparty)
+		}
+	}
+	if len(ids) == 0 {
+		return names, nil
+	}
+	rows, err := s.Pool.Query(ctx, `SELECT gx_id, first_name, last_name FROM app.people WHERE gx_id = ANY($1)`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read names: %w", err)
+	}
+	var id, first, last string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &first, &last}, func() error {
+		names[id] = people.DisplayName(first, last)
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read names: %w", err)
+	}
+	return names, nil
+}
+
+// institution returns the name of a pool or treasury, "" for anything else.
+func institution(id string) string {
+	if code, ok := account.TreasuryCountry(id); ok {
+		return strings.TrimSpace("Treasury of " + people.Countries[code].Name)
+	}
+	for _, p := range account.Pools {
+		if p.Account == id {
+			words := strings.ToLower(strings.ReplaceAll(p.Name, "_", " "))
+			return strings.ToUpper(words[:1]) + words[1:] + " pool"
+		}
+	}
+	return ""
+}
+
+// Genesis is what became of a person's genesis allocation.
+type Genesis struct {
+	UserID   string     `json:"userId" doc:"GX id"`
+	Status   string     `json:"status" example:"DISTRIBUTED"`
+	Phase    int        `json:"phase" doc:"1 to 6, 0 when nothing was given"`
+	Amount   string     `json:"amount" doc:"Qirat"`
+	AmountGx string     `json:"amountGx"`
+	At       *door.Time `json:"at,omitzero"`
+}
+
+type genesisOutput struct {
+	Body struct {
+		Genesis Genesis `json:"genesis"`
+	}
+}
+
+func (s tokenomics) genesis(ctx context.Context, _ *walletInput) (*genesisOutput, error) {
+	id, err := s.wallet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g, err := readmodel.GenesisStatus(ctx, s.Pool, id)
+	if err != nil {
+		return nil, err
+	}
+	var out genesisOutput
+	out.Body.Genesis = Genesis{UserID: id, Status: g.Status, Phase: g.Phase, Amount: g.Amount.String(), AmountGx: g.Amount.GX(), At: door.TimeOf(g.At)}
+	return &out, nil
+}

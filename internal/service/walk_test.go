@@ -1,0 +1,141 @@
+package service_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"gxcoin.money/gx/internal/platform/token"
+	"gxcoin.money/gx/internal/service"
+	"gxcoin.money/gx/internal/service/door"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// TestAuthorisationWalk asks every route as everybody and compares who got in
+// with testdata/authorisation.txt, which people review.
+func TestAuthorisationWalk(t *testing.T) {
+	s := newSystem(t)
+	s.open()
+	own, other := s.person("Ada", "CH", gx(500)), s.person("Bob", "CH", gx(500))
+	ownCommand, otherCommand := s.command("customer:"+own.profile.String()), s.command("customer:"+other.profile.String())
+
+	revoked := func(a token.Audience, id uuid.UUID) string {
+		raw := s.session(a, id)
+		s.exec(`UPDATE app.sessions SET revoked_at = now() WHERE subject = $1 AND session_id = (SELECT session_id FROM app.sessions WHERE subject = $1 ORDER BY ctid DESC LIMIT 1)`, id)
+		return raw
+	}
+	expired := func(a token.Audience, id uuid.UUID) string {
+		s.advance(-time.Hour)
+		defer s.advance(time.Hour)
+		return s.session(a, id)
+	}
+	type caller struct {
+		name   string
+		bearer func() string
+		other  bool // asks for somebody else's object
+	}
+	ownerID, _ := s.staff(door.SuperOwner)
+	callers := []caller{
+		{"anonymous", func() string { return "" }, false},
+		{"customer", func() string { return s.session(token.Customers, own.profile) }, false},
+		{"customer-other", func() string { return s.session(token.Customers, own.profile) }, true},
+		{"customer-expired", func() string { return expired(token.Customers, own.profile) }, false},
+		{"customer-revoked", func() string { return revoked(token.Customers, own.profile) }, false},
+		{"staff-expired", func() string { return expired(token.Staff, ownerID) }, false},
+		{"staff-revoked", func() string { return revoked(token.Staff, ownerID) }, false},
+		{"customer-as-staff", func() string { return s.session(token.Staff, own.profile) }, false},
+		{"staff-as-customer", func() string { return s.session(token.Customers, ownerID) }, false},
+		{"refresh-token", func() string { return string(token.NewRefresh()) }, false},
+	}
+	for _, role := range door.Roles {
+		id, _ := s.staff(role)
+		callers = append(callers, caller{string(role), func() string { return s.session(token.Staff, id) }, false})
+	}
+
+	lines := map[string]bool{}
+	for _, d := range service.Doors {
+		for _, r := range s.doors[d.Name].Routes {
+			var in []string
+			for _, c := range callers {
+				if c.other && r.Policy.Object == door.NoObject {
+					continue
+				}
+				profile, command := own.profile.String(), ownCommand
+				if c.other {
+					profile, command = other.profile.String(), otherCommand
+				}
+				path := strings.NewReplacer("{profileId}", profile, "{commandId}", command, "{walletId}", own.gx, "{userId}", other.profile.String(),
+					"{countryCode}", "CH", "{paramId}", "fee.b2b.local").Replace(r.Path)
+				a := s.call(d.Name, r.Method, path, c.bearer(), "", "Idempotency-Key", key())
+				switch {
+				case a.status == 401 && r.Policy.Public: // bad credentials in an empty body
+					t.Errorf("%s %s answers 401", r.Method, r.URL())
+				case a.status == 401, a.status == 403, a.code() == "not_found":
+				default:
+					in = append(in, c.name)
+				}
+			}
+			who := strings.Join(in, " ")
+			if r.Policy.Public && len(in) == len(callers)-1 {
+				who = "everybody"
+			}
+			lines[fmt.Sprintf("%-5s %-42s %s", r.Method, r.URL(), who)] = true
+		}
+	}
+	var got []string
+	for l := range lines {
+		got = append(got, l)
+	}
+	slices.SortFunc(got, func(a, b string) int { return strings.Compare(a[6:], b[6:]) })
+	text := strings.Join(got, "\n") + "\n"
+	golden := filepath.Join("testdata", "authorisation.txt")
+	if *update {
+		if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(text, "\n")); diff != "" {
+		t.Errorf("who may do what has changed (-want +got); review it, then run with -update:\n%s", diff)
+	}
+}
+
+// command stores a command of a principal.
+func (s *system) command(principal string) string {
+	s.t.Helper()
+	id := uuid.NewString()
+	s.exec(`INSERT INTO app.commands (id, type, payload, principal, route, idempotency_key, next_at, created_at)
+		VALUES ($1::uuid, 'UNFREEZE_WALLET', '{}', $2, 'test', $1::text, $3, $3)`, id, principal, s.clock())
+	return id
+}
+
+func TestRouteWithoutPolicyStopsTheStart(t *testing.T) {
+	s := newSystem(t)
+	for name, p := range map[string]door.Policy{
+		"none":             {},
+		"public and staff": {Public: true, Staff: door.UserList},
+		"unknown":          {Staff: 200},
+		"object not named": {Object: door.Profile},
+	} {
+		_, err := door.New("test", s.deps, func(d *door.Door) {
+			door.Register(d, door.Route{Method: "GET", Path: "/x", ID: "x", Policy: p},
+				func(context.Context, *struct{}) (*struct{}, error) { return nil, nil })
+		})
+		if err == nil || !strings.Contains(err.Error(), "GET /api/v1/x") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
