@@ -1,0 +1,146 @@
+package chaincode
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+	"unicode/utf8"
+
+	"github.com/hyperledger/fabric-chaincode-go/v2/shim"
+
+	"gxcoin.money/gx/contract"
+)
+
+// stub implements contract.Stub for one transaction on a peer.
+type stub struct {
+	fabric shim.ChaincodeStubInterface
+	time   time.Time
+	caller contract.Caller
+	fault  error // the first failure of the peer
+}
+
+var _ contract.Stub = (*stub)(nil)
+
+func newStub(fabric shim.ChaincodeStubInterface) (*stub, error) {
+	at, err := fabric.GetTxTimestamp()
+	if err != nil {
+		return nil, fmt.Errorf("the proposal's timestamp: %w", err)
+	}
+	by, err := caller(fabric)
+	if err != nil {
+		return nil, err
+	}
+	return &stub{fabric: fabric, time: at.AsTime(), caller: by}, nil
+}
+
+func (s *stub) TxID() string            { return s.fabric.GetTxID() }
+func (s *stub) Time() time.Time         { return s.time }
+func (s *stub) Channel() string         { return s.fabric.GetChannelID() }
+func (s *stub) Caller() contract.Caller { return s.caller }
+
+func (s *stub) Get(key string) ([]byte, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	value, err := s.fabric.GetState(key)
+	if len(value) == 0 {
+		value = nil
+	}
+	return value, s.failed(err)
+}
+
+func (s *stub) GetMany(keys []string) ([][]byte, error) {
+	for _, key := range keys {
+		if err := checkKey(key); err != nil {
+			return nil, err
+		}
+	}
+	values, err := s.fabric.GetMultipleStates(keys...)
+	if err := s.failed(err); err != nil {
+		return nil, err
+	}
+	for i, v := range values {
+		if len(v) == 0 {
+			values[i] = nil
+		}
+	}
+	return values, nil
+}
+
+// Scan reads ahead: up to a hundred keys behind the last that yield saw are
+// protected against phantoms too.
+func (s *stub) Scan(start, end string, limit int, yield func(key string, value []byte) bool) error {
+	if err := errors.Join(checkKey(start), checkKey(end)); err != nil {
+		return fmt.Errorf("a scan needs both bounds: %w", err)
+	}
+	if start >= end {
+		return nil
+	}
+	var keys shim.StateQueryIteratorInterface
+	var err error
+	if limit > 0 {
+		keys, _, err = s.fabric.GetStateByRangeWithPagination(start, end, int32(min(limit, math.MaxInt32)), "")
+	} else {
+		keys, err = s.fabric.GetStateByRange(start, end)
+	}
+	if err := s.failed(err); err != nil {
+		return err
+	}
+	for keys.HasNext() {
+		kv, err := keys.Next()
+		if err := s.failed(err); err != nil {
+			return err
+		}
+		if !yield(kv.GetKey(), kv.GetValue()) {
+			break
+		}
+	}
+	return s.failed(keys.Close())
+}
+
+func (s *stub) Put(key string, value []byte) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	if len(value) == 0 {
+		return fmt.Errorf("the value of key %q is empty", key)
+	}
+	return s.failed(s.fabric.PutState(key, value))
+}
+
+func (s *stub) Delete(key string) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	return s.failed(s.fabric.DelState(key))
+}
+
+func (s *stub) SetEvent(name string, payload []byte) error {
+	if name == "" || !utf8.ValidString(name) {
+		return fmt.Errorf("%q is no name of an event", name)
+	}
+	return s.failed(s.fabric.SetEvent(name, payload))
+}
+
+// failed keeps the first failure of the peer.
+func (s *stub) failed(err error) error {
+	if err != nil && s.fault == nil {
+		s.fault = err
+	}
+	return err
+}
+
+// checkKey accepts what Fabric can store and scan. Keys that begin with NUL are
+// Fabric's composite keys, which range queries do not reach.
+func checkKey(key string) error {
+	switch {
+	case key == "":
+		return errors.New("a key is empty")
+	case key[0] == 0:
+		return fmt.Errorf("the key %q begins with NUL", key)
+	case !utf8.ValidString(key):
+		return fmt.Errorf("the key %q is not valid UTF-8", key)
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package contract
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"gxcoin.money/gx/protocol/command"
+	"gxcoin.money/gx/protocol/event"
+	"gxcoin.money/gx/protocol/role"
+)
+
+// Kind says what a function is for.
+type Kind string
+
+const (
+	KindCommand Kind = "COMMAND" // changes the ledger
+	KindQuery   Kind = "QUERY"   // reads it
+	KindBatch   Kind = "BATCH"   // runs many commands
+)
+
+// Function describes one function of the contracts.
+type Function struct {
+	Name    string // "<Contract>:<Function>"
+	Kind    Kind
+	Args    []string     // a command takes its id as an optional last one
+	Roles   []role.Role  // who may call it; empty is everyone
+	Command command.Type // of a command
+	Events  []event.Type // that a command can cause
+}
+
+// function is a Function with what runs it.
+type function struct {
+	Function
+	invoke func(t *tx, args []string) ([]byte, error)
+}
+
+var (
+	functions = map[string]*function{}
+	commands  = map[command.Type]*commandFunction{}
+)
+
+// Functions lists every function, sorted by name.
+func Functions() []Function {
+	out := make([]Function, 0, len(functions))
+	for _, f := range functions {
+		out = append(out, f.Function)
+	}
+	slices.SortFunc(out, func(a, b Function) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+var _ Chaincode = Invoke
+
+// Invoke runs one function of the contracts. There is no default contract.
+func Invoke(stub Stub, name string, args []string) ([]byte, error) {
+	f, ok := functions[name]
+	if !ok {
+		return nil, refuse(CodeNotFound, "function %.80q does not exist: use <Contract>:<Function>", name)
+	}
+	return f.invoke(newTx(stub), args)
+}
+
+// query registers a function that reads. Its result travels as JSON.
+func query[R any](contract, name string, args []string, run func(t *tx, args []string) (R, error)) {
+	f := &function{Function: Function{Name: contract + ":" + name, Kind: KindQuery, Args: args}}
+	f.invoke = func(t *tx, values []string) ([]byte, error) {
+		if err := countArgs(args, len(values)); err != nil {
+			return nil, err
+		}
+		for i, v := range values {
+			if !validText(v) {
+				return nil, refuse(CodeInvalidArgument, "%s: must be text without control characters", args[i])
+			}
+		}
+		result, err := run(t, values)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(result, encoding)
+	}
+	functions[f.Name] = f
+}
+
+func countArgs(args []string, n int) error {
+	if n != len(args) {
+		return refuse(CodeInvalidArgument, "takes %d arguments (%s), not %d", len(args), strings.Join(args, ", "), n)
+	}
+	return nil
+}
+
+// commandFunction runs the commands of one type.
+type commandFunction struct {
+	command.Definition
+	name        string
+	whilePaused bool
+	keys        func(p command.Payload) []string
+	run         func(t *tx, p command.Payload) (any, error)
+}
+
+// handle registers the handler of a command. Its result travels as JSON, nil is
+// none. keys lists the keys that the handler is going to read, as far as the
+// payload tells; events lists what it can emit.
+func handle[P command.Payload](run func(t *tx, p P) (any, error), keys func(p P) []string, events ...event.Type) *commandFunction {
+	var zero P
+	d, ok := command.Lookup(zero.CommandType())
+	if !ok {
+		panic(fmt.Sprintf("contract: command %s is not registered", zero.CommandType()))
+	}
+	c := &commandFunction{
+		Definition: d,
+		name:       d.Name(),
+		keys:       func(p command.Payload) []string { return keys(p.(P)) },
+		run:        func(t *tx, p command.Payload) (any, error) { return run(t, p.(P)) },
+	}
+	commands[d.Type] = c
+	functions[c.name] = &function{
+		Function: Function{Name: c.name, Kind: KindCommand, Args: d.Args(), Roles: d.Roles, Command: d.Type, Events: events},
+		invoke:   c.invoke,
+	}
+	return c
+}
+
+// holds reports whether a caller has one of the roles of the function.
+func (c *commandFunction) holds(who Caller) error {
+	if slices.Contains(c.Roles, who.Role) {
+		return nil
+	}
+	return refuse(CodeUnauthorized, "the caller does not have the required role for %s: %q", c.name, string(who.Role))
+}
+
+// allowed reports whether a caller may use the function at all. A certificate
+// of a person (gxc_user) needs no role for what people do themselves.
+func (c *commandFunction) allowed(who Caller) error {
+	if who.User != "" && slices.Contains(c.Roles, role.PartnerAPI) {
+		return nil
+	}
+	return c.holds(who)
+}
+
+// allowedAs reports whether a caller, who is allowed to use the function, may
+// use it for the actor of a payload.
+func (c *commandFunction) allowedAs(who Caller, actor string) error {
+	if actor == "" {
+		return c.holds(who)
+	}
+	if who.User != "" && who.User != actor {
+		return refuse(CodeUnauthorized, "the caller is %s and cannot act for %s", who.User, actor)
+	}
+	return nil
+}
+
+// invoke runs a direct call: one command, whose refusal aborts the transaction.
+func (c *commandFunction) invoke(t *tx, args []string) ([]byte, error) {
+	if err := c.allowed(t.stub.Caller()); err != nil {
+		return nil, err
+	}
+	if !c.whilePaused {
+		if err := t.prefetch([]string{statusKey}); err != nil {
+			return nil, err
+		}
+		if err := t.running(); err != nil {
+			return nil, err
+		}
+	}
+	id := ""
+	if n := len(c.Args()); len(args) == n+1 {
+		id, args = args[n], args[:n]
+		if err := checkID(id); err != nil {
+			return nil, err
+		}
+		if who := t.stub.Caller(); !slices.Contains(c.Roles, who.Role) {
+			id = who.User + ":" + id // nobody uses up the ids of others
+		}
+	}
+	p, err := command.FromArgs(c.Definition, args)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	if err := c.allowedAs(t.stub.Caller(), p.Actor()); err != nil {
+		return nil, err
+	}
+	i := instruction{commandFunction: c, id: id, payload: p}
+	if err := i.hash(nil); err != nil {
+		return nil, err
+	}
+	if err := t.prefetch(i.reads()); err != nil {
+		return nil, err
+	}
+	r, _, err := t.perform(&i)
+	if err != nil {
+		return nil, err
+	}
+	if refused := r.refusal(); refused != nil {
+		return nil, refused
+	}
+	return r.Result, t.commit(c.name)
+}
+
+// invalid turns what is wrong with a payload into a refusal.
+func invalid(err error) error {
+	if fields, ok := errors.AsType[command.FieldErrors](err); ok {
+		return &Error{Code: CodeInvalidArgument, Message: fields.Error()}
+	}
+	return err
+}

@@ -1,0 +1,54 @@
+package contract
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"gxcoin.money/gx/protocol/fee"
+	"gxcoin.money/gx/protocol/qirat"
+)
+
+// EntryType says why money moved.
+type EntryType string
+
+const (
+	EntryTransfer         EntryType = "TRANSFER"
+	EntryOrgTransfer      EntryType = "ORG_TRANSFER"
+	EntryGenesis          EntryType = "GENESIS"
+	EntryGovtGenesis      EntryType = "GOVT_GENESIS"
+	EntryFee              EntryType = "FEE"
+	EntryVelocityTax      EntryType = "VELOCITY_TAX"
+	EntryLoanDisbursement EntryType = "LOAN_DISBURSEMENT"
+	EntryLoanRepayment    EntryType = "LOAN_REPAYMENT"
+	EntryPoolDisbursement EntryType = "POOL_DISBURSEMENT"
+	EntryAdjustment       EntryType = "SYSTEM_ADJUSTMENT"
+)
+
+// TxRecord is one line of an account's history.
+type TxRecord struct {
+	TxID         string        `json:"txID"`
+	Seq          int           `json:"seq"` // position among the lines of the transaction
+	Type         EntryType     `json:"type"`
+	FromID       string        `json:"fromID"`
+	ToID         string        `json:"toID"`
+	Amount       qirat.Amount  `json:"amount"`
+	Fee          qirat.Amount  `json:"fee,omitzero"`
+	FeeBps       uint64        `json:"feeBps,omitzero"`
+	FeeType      fee.Type      `json:"feeType,omitzero"`
+	Scope        fee.Scope     `json:"scope,omitzero"`
+	Remark       string        `json:"remark,omitzero"`
+	Ref          string        `json:"ref,omitzero"`
+	BalanceAfter *qirat.Amount `json:"balanceAfter,omitzero"` // absent for collective accounts
+	At           time.Time     `json:"at"`
+}
+
+// addRecord writes a line into the history of an account. The keys count down,
+// so that the newest line comes first.
+func (t *tx) addRecord(a *Account, r TxRecord) error {
+	r.Seq, r.BalanceAfter = t.entries, balanceAfter(a)
+	t.entries++
+	key := compositeKey("tx", a.AccountID,
+		fmt.Sprintf("%020d", math.MaxUint64-uint64(r.At.Unix())), r.TxID, fmt.Sprintf("%010d", math.MaxUint32-uint32(r.Seq)))
+	return store(t, key, &r)
+}

@@ -1,0 +1,65 @@
+package contract
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"gxcoin.money/gx/protocol/event"
+)
+
+// receipt is the end of a command, kept under its function and id. It makes a
+// repetition harmless.
+type receipt struct {
+	ArgsHash string         `json:"argsHash"` // SHA-256 of the payload, hex
+	Outcome  event.Outcome  `json:"outcome"`
+	Code     Code           `json:"code,omitzero"`
+	Message  string         `json:"message,omitzero"`
+	Result   jsontext.Value `json:"result,omitzero"`
+	TxID     string         `json:"txId"`
+}
+
+func receiptKey(function, id string) string { return compositeKey("idem", function, id) }
+
+func (r *receipt) refusal() *Error {
+	if r.Outcome == event.Rejected {
+		return &Error{Code: r.Code, Message: r.Message}
+	}
+	return nil
+}
+
+// replay returns the receipt of an earlier run of the same command, nil when
+// there was none. The same id with another payload is a conflict.
+func (t *tx) replay(function, id, argsHash string) (*receipt, error) {
+	r, err := load[receipt](t, receiptKey(function, id))
+	if err != nil || r == nil {
+		return nil, err
+	}
+	if r.ArgsHash != argsHash {
+		return nil, refuse(CodeIdempotencyConflict, "%s was used with other arguments", id)
+	}
+	return r, nil
+}
+
+func hashArgs(payload []byte) string {
+	sum := sha256.Sum256(payload)
+	return hex.EncodeToString(sum[:])
+}
+
+// maxID is how long the id of a command may be, in bytes.
+const maxID = 128
+
+// validText reports whether s can be an attribute of a key.
+func validText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsAny(s, separator+endOfKeys)
+}
+
+func checkID(id string) error {
+	if id == "" || len(id) > maxID || !validText(id) {
+		return refuse(CodeInvalidArgument, "the id of a command must be 1 to %d bytes of text", maxID)
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package contract
+
+import (
+	"errors"
+
+	"gxcoin.money/gx/protocol/account"
+	"gxcoin.money/gx/protocol/command"
+	"gxcoin.money/gx/protocol/event"
+	"gxcoin.money/gx/protocol/fee"
+	"gxcoin.money/gx/protocol/qirat"
+)
+
+func init() {
+	handle(transferWithFees, transferKeys, "TransferCompleted")
+	handle(freezeWallet, func(p *command.FreezeWallet) []string { return []string{accountKey(p.AccountID)} }, "WalletFrozen")
+	handle(unfreezeWallet, func(p *command.UnfreezeWallet) []string { return []string{accountKey(p.AccountID)} }, "WalletUnfrozen")
+	query(command.TokenomicsContract, "GetBalance", []string{"accountID"}, func(t *tx, args []string) (qirat.Amount, error) {
+		a, err := t.account(args[0])
+		if err != nil {
+			return 0, err
+		}
+		return t.balance(a)
+	})
+	query(command.TokenomicsContract, "GetTransactionHistory", []string{"accountID", "pageSize", "bookmark"},
+		func(t *tx, args []string) (*page[*TxRecord], error) {
+			if _, err := t.account(args[0]); err != nil {
+				return nil, err
+			}
+			return list(t, compositeKey("tx", args[0]), args[1], args[2], same[TxRecord])
+		})
+}
+
+// transferResult is what a payment came to.
+type transferResult struct {
+	TransactionID string       `json:"transactionID"`
+	Amount        qirat.Amount `json:"amount"`
+	Fee           qirat.Amount `json:"fee"`
+	FeeBps        uint64       `json:"feeBps"`
+	NetReceived   qirat.Amount `json:"netReceived"`
+	Type          fee.Type     `json:"type"`
+	Scope         fee.Scope    `json:"scope"`
+}
+
+var feeKeys = func() []string {
+	var keys []string
+	for _, p := range fee.Default().Parameters() {
+		keys = append(keys, parameterKey(p.ID))
+	}
+	return keys
+}()
+
+func transferKeys(p *command.TransferTokens) []string {
+	return append([]string{accountKey(p.FromID), accountKey(p.ToID)}, feeKeys...)
+}
+
+func transferWithFees(t *tx, p *command.TransferTokens) (any, error) {
+	from, err := t.payer(p.FromID)
+	if err != nil {
+		return nil, err
+	}
+	if from.Kind != account.Individual {
+		return nil, refuse(CodeNotEligible, "%s is not a person: organizations pay by multi-signature", p.FromID)
+	}
+	to, err := t.payee(p.ToID)
+	if err != nil {
+		return nil, err
+	}
+	quote, err := t.quote(from, to, p.Amount, fee.Type(p.TypeHint))
+	if err != nil {
+		return nil, err
+	}
+	if err := t.move(movement{From: from, To: to, Amount: p.Amount, Type: EntryTransfer, Quote: quote, Remark: p.Remark}); err != nil {
+		return nil, err
+	}
+	e := &event.TransferCompleted{
+		FromID: from.AccountID, ToID: to.AccountID, Amount: p.Amount, Fee: quote.Fee, FeeBps: quote.Bps, NetReceived: p.Amount,
+		TransferType: string(quote.Type), Scope: string(quote.Scope), FromKind: from.Kind, ToKind: to.Kind,
+		SenderCountry: from.Country, RecipientCountry: to.Country, Remark: p.Remark,
+		FromBalanceAfter: balanceAfter(from), ToBalanceAfter: balanceAfter(to),
+		FromVelocityTimerStart: from.VelocityTaxTimerStart, ToVelocityTimerStart: to.VelocityTaxTimerStart,
+	}
+	if quote.Fee > 0 {
+		e.FeeRecipient = account.OperationsFund
+	}
+	if err := t.emit(e); err != nil {
+		return nil, err
+	}
+	return &transferResult{t.stub.TxID(), p.Amount, quote.Fee, quote.Bps, p.Amount, quote.Type, quote.Scope}, nil
+}
+
+// quote prices a payment at the rates in force.
+func (t *tx) quote(from, to *Account, amount qirat.Amount, hint fee.Type) (fee.Quote, error) {
+	c, err := fee.Classify(from.party(), to.party(), amount, hint)
+	switch {
+	case errors.Is(err, fee.ErrHint):
+		return fee.Quote{}, refuse(CodeInvalidArgument, "typeHint %v", err)
+	case errors.Is(err, fee.ErrAmount):
+		return fee.Quote{}, refuse(CodeInvalidArgument, "amount %v", err)
+	case err != nil:
+		return fee.Quote{}, err
+	}
+	q := fee.Quote{Type: c.Type, Scope: c.Scope, Exempt: c.Exempt}
+	if c.ParamID == "" {
+		return q, nil
+	}
+	if q.Bps, err = t.parameter(c.ParamID); err != nil {
+		return fee.Quote{}, err
+	}
+	q.Fee, err = fee.Of(amount, q.Bps)
+	return q, err
+}
+
+func freezeWallet(t *tx, p *command.FreezeWallet) (any, error) {
+	a, err := t.account(p.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case a.collective():
+		return nil, refuse(CodeInvalidArgument, "accountID: %s cannot be frozen", a.AccountID)
+	case a.Status == account.Frozen:
+		return nil, refuse(CodeInvalidState, "account %s is already frozen", a.AccountID)
+	case a.Status != account.Active:
+		return nil, refuse(CodeInvalidState, "account %s is %s", a.AccountID, a.Status)
+	}
+	a.Status, a.FrozenReason, a.FrozenAt = account.Frozen, p.Reason, &t.now
+	if err := t.setAccount(a); err != nil {
+		return nil, err
+	}
+	return nil, t.emit(&event.WalletFrozen{AccountID: a.AccountID, Reason: p.Reason, FrozenAt: t.now})
+}
+
+func unfreezeWallet(t *tx, p *command.UnfreezeWallet) (any, error) {
+	a, err := t.account(p.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	if a.Status != account.Frozen {
+		return nil, refuse(CodeInvalidState, "account %s is not frozen", a.AccountID)
+	}
+	a.Status, a.FrozenReason, a.FrozenAt = account.Active, "", nil
+	if err := t.setAccount(a); err != nil {
+		return nil, err
+	}
+	return nil, t.emit(&event.WalletUnfrozen{AccountID: a.AccountID, UnfrozenAt: t.now})
+}
