@@ -104,7 +104,7 @@ type commandFunction struct {
 
 // handle registers the handler of a command. Its result travels as JSON, nil is
 // none. keys lists the keys that the handler is going to read, as far as the
-// payload tells; events lists what it can emit.
+// payload tells, and may be nil; events lists what it can emit.
 func handle[P command.Payload](run func(t *tx, p P) (any, error), keys func(p P) []string, events ...event.Type) *commandFunction {
 	var zero P
 	d, ok := command.Lookup(zero.CommandType())
@@ -114,8 +114,11 @@ func handle[P command.Payload](run func(t *tx, p P) (any, error), keys func(p P)
 	c := &commandFunction{
 		Definition: d,
 		name:       d.Name(),
-		keys:       func(p command.Payload) []string { return keys(p.(P)) },
+		keys:       func(command.Payload) []string { return nil },
 		run:        func(t *tx, p command.Payload) (any, error) { return run(t, p.(P)) },
+	}
+	if keys != nil {
+		c.keys = func(p command.Payload) []string { return keys(p.(P)) }
 	}
 	commands[d.Type] = c
 	functions[c.name] = &function{

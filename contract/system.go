@@ -33,12 +33,10 @@ type bootstrapRecord struct {
 
 func init() {
 	handle(bootstrapSystem, bootstrapKeys, "SystemBootstrapped")
-	handle(pauseSystem, systemKeys[*command.PauseSystem], "SystemPaused").whilePaused = true
-	handle(resumeSystem, systemKeys[*command.ResumeSystem], "SystemResumed").whilePaused = true
+	handle(pauseSystem, nil, "SystemPaused").whilePaused = true
+	handle(resumeSystem, nil, "SystemResumed").whilePaused = true
 	query(command.AdminContract, "GetSystemStatus", nil, func(t *tx, _ []string) (*SystemStatus, error) { return t.status() })
 }
-
-func systemKeys[P command.Payload](P) []string { return []string{statusKey} }
 
 func bootstrapKeys(*command.BootstrapSystem) []string {
 	keys := []string{bootstrapKey}

@@ -165,10 +165,10 @@ func (t *tx) emit(e event.Event) error {
 	return nil
 }
 
-// newID returns an identifier that no other transaction makes: "<prefix>_<transaction>",
-// with a number from the second one of the transaction on.
+// newID returns an identifier that no other transaction makes: a prefix, such as
+// command.LoanPrefix, and the transaction, with a number from its second one on.
 func (t *tx) newID(prefix string) string {
-	id := prefix + "_" + t.stub.TxID()
+	id := prefix + t.stub.TxID()
 	if t.ids > 0 {
 		id += "_" + strconv.Itoa(t.ids)
 	}
