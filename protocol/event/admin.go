@@ -1,7 +1,10 @@
 package event
 
 import (
+	"time"
+
 	"gxcoin.money/gx/protocol/qirat"
+	"gxcoin.money/gx/protocol/status"
 )
 
 // SystemBootstrapped opens the ledger: every pool with its share of the supply,
@@ -44,14 +47,62 @@ type SystemPaused struct {
 // SystemResumed ends a pause.
 type SystemResumed struct{}
 
+// SystemParameterUpdated puts a new value of a parameter into force.
+type SystemParameterUpdated struct {
+	ParamID  string                 `json:"paramID"`
+	OldValue string                 `json:"oldValue"`
+	NewValue string                 `json:"newValue"`
+	Source   status.ParameterSource `json:"source"`
+	Cause    string                 `json:"cause"` // the proposal, or the reason of the emergency
+}
+
+// AdminAppointed enters a person into the register of administrators.
+type AdminAppointed struct {
+	AdminID     string `json:"adminID"`
+	AppointedBy string `json:"appointedBy"`
+}
+
+// AdminRevoked strikes a person from the register of administrators.
+type AdminRevoked struct {
+	AdminID string `json:"adminID"`
+}
+
+// TreasuryActivated hands a national treasury to a government organization.
+type TreasuryActivated struct {
+	TreasuryID  string `json:"treasuryID"`
+	CountryCode string `json:"countryCode"`
+	OrgID       string `json:"orgID"`
+}
+
+// PoolDisbursed pays from a system pool. The balance after is absent for a
+// treasury.
+type PoolDisbursed struct {
+	PoolID                      string        `json:"poolID"` // account
+	RecipientID                 string        `json:"recipientID"`
+	Amount                      qirat.Amount  `json:"amount"`
+	Reason                      string        `json:"reason"`
+	RecipientBalanceAfter       *qirat.Amount `json:"recipientBalanceAfter,omitzero"`
+	RecipientVelocityTimerStart *time.Time    `json:"recipientVelocityTimerStart,omitzero"`
+}
+
 func init() {
 	define(true, func() Event { return new(SystemBootstrapped) })
 	define(true, func() Event { return new(CountryDataInitialized) })
 	define(false, func() Event { return new(SystemPaused) })
 	define(false, func() Event { return new(SystemResumed) })
+	define(true, func() Event { return new(SystemParameterUpdated) })
+	define(false, func() Event { return new(AdminAppointed) })
+	define(false, func() Event { return new(AdminRevoked) })
+	define(true, func() Event { return new(TreasuryActivated) })
+	define(true, func() Event { return new(PoolDisbursed) })
 }
 
 func (*SystemBootstrapped) EventType() Type     { return "SystemBootstrapped" }
 func (*CountryDataInitialized) EventType() Type { return "CountryDataInitialized" }
 func (*SystemPaused) EventType() Type           { return "SystemPaused" }
 func (*SystemResumed) EventType() Type          { return "SystemResumed" }
+func (*SystemParameterUpdated) EventType() Type { return "SystemParameterUpdated" }
+func (*AdminAppointed) EventType() Type         { return "AdminAppointed" }
+func (*AdminRevoked) EventType() Type           { return "AdminRevoked" }
+func (*TreasuryActivated) EventType() Type      { return "TreasuryActivated" }
+func (*PoolDisbursed) EventType() Type          { return "PoolDisbursed" }

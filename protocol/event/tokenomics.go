@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gxcoin.money/gx/protocol/account"
+	"gxcoin.money/gx/protocol/command"
 	"gxcoin.money/gx/protocol/qirat"
 )
 
@@ -55,6 +56,20 @@ type TransferCompleted struct {
 	ToVelocityTimerStart   *time.Time    `json:"toVelocityTimerStart,omitzero"`
 }
 
+// InternalTransfer moves money to or from a collective account without a fee.
+// Balances after are absent for collective accounts.
+type InternalTransfer struct {
+	FromID                 string               `json:"fromID"`
+	ToID                   string               `json:"toID"`
+	Amount                 qirat.Amount         `json:"amount"`
+	Type                   command.InternalType `json:"type"`
+	Remark                 string               `json:"remark"`
+	FromBalanceAfter       *qirat.Amount        `json:"fromBalanceAfter,omitzero"`
+	ToBalanceAfter         *qirat.Amount        `json:"toBalanceAfter,omitzero"`
+	FromVelocityTimerStart *time.Time           `json:"fromVelocityTimerStart,omitzero"`
+	ToVelocityTimerStart   *time.Time           `json:"toVelocityTimerStart,omitzero"`
+}
+
 // WalletFrozen blocks an account for everything but taxes.
 type WalletFrozen struct {
 	AccountID string    `json:"accountID"`
@@ -72,6 +87,7 @@ func init() {
 	define(true, func() Event { return new(GenesisDistributed) })
 	define(true, func() Event { return new(TreasuryAllocated) })
 	define(true, func() Event { return new(TransferCompleted) })
+	define(true, func() Event { return new(InternalTransfer) })
 	define(true, func() Event { return new(WalletFrozen) })
 	define(true, func() Event { return new(WalletUnfrozen) })
 }
@@ -79,5 +95,6 @@ func init() {
 func (*GenesisDistributed) EventType() Type { return "GenesisDistributed" }
 func (*TreasuryAllocated) EventType() Type  { return "TreasuryAllocated" }
 func (*TransferCompleted) EventType() Type  { return "TransferCompleted" }
+func (*InternalTransfer) EventType() Type   { return "InternalTransfer" }
 func (*WalletFrozen) EventType() Type       { return "WalletFrozen" }
 func (*WalletUnfrozen) EventType() Type     { return "WalletUnfrozen" }
