@@ -4,6 +4,7 @@ package service
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"gxcoin.money/gx/internal/service/admin"
 	"gxcoin.money/gx/internal/service/door"
@@ -39,17 +40,32 @@ var Doors = []Door{
 
 // New returns the handler of a service.
 func New(name string, d Deps) (http.Handler, error) {
-	for _, s := range Doors {
-		if s.Name != name {
-			continue
-		}
-		if s.signs && (d.Signer == nil || d.Passwords == nil) {
-			return nil, fmt.Errorf("service %s: a signing key and a password hasher are needed", name)
-		}
-		if name == "identity" && len(d.Pepper) < 32 {
-			return nil, fmt.Errorf("service %s: a pepper of 32 bytes or more is needed", name)
-		}
-		return door.New(name, d, s.register)
+	s, err := find(name)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("service: there is no service %q", name)
+	if s.signs && (d.Signer == nil || d.Passwords == nil) {
+		return nil, fmt.Errorf("service %s: a signing key and a password hasher are needed", name)
+	}
+	if name == "identity" && len(d.Pepper) < 32 {
+		return nil, fmt.Errorf("service %s: a pepper of 32 bytes or more is needed", name)
+	}
+	return door.New(name, d, s.register)
+}
+
+// Document returns the OpenAPI document of a service.
+func Document(name, version string) ([]byte, error) {
+	s, err := find(name)
+	if err != nil {
+		return nil, err
+	}
+	return door.Document(name, version, s.register)
+}
+
+func find(name string) (Door, error) {
+	i := slices.IndexFunc(Doors, func(s Door) bool { return s.Name == name })
+	if i < 0 {
+		return Door{}, fmt.Errorf("service: there is no service %q", name)
+	}
+	return Doors[i], nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,6 +43,7 @@ func NewAPI(mux *http.ServeMux, title, version string) huma.API {
 	format := huma.Format{Marshal: encode, Unmarshal: decode}
 	config.Formats = map[string]huma.Format{"application/json": format, "json": format}
 	config.RejectUnknownQueryParameters = true
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.Transformers = []huma.Transformer{func(ctx huma.Context, _ string, v any) (any, error) {
 		if p, ok := v.(*problem.Problem); ok {
 			ctx.SetHeader("Cache-Control", "no-store")
@@ -50,6 +52,18 @@ func NewAPI(mux *http.ServeMux, title, version string) huma.API {
 		return v, nil
 	}}
 	return humago.New(mux, config)
+}
+
+// schemaName calls the body of a request XRequest and that of an answer XResponse.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	if base, ok := strings.CutSuffix(name, "InputBody"); ok {
+		return base + "Request"
+	}
+	if base, ok := strings.CutSuffix(name, "OutputBody"); ok {
+		return base + "Response"
+	}
+	return name
 }
 
 func encode(w io.Writer, v any) error { return json.MarshalWrite(w, v, json.Deterministic(true)) }

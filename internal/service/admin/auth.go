@@ -18,7 +18,7 @@ import (
 )
 
 type loginInput struct {
-	UserAgent string `header:"User-Agent"`
+	UserAgent string `header:"User-Agent" hidden:"true"`
 	Body      struct {
 		Username          string `json:"username" maxLength:"254"`
 		Password          string `json:"password" maxLength:"128"`
@@ -68,7 +68,7 @@ func (s admin) login(ctx context.Context, in *loginInput) (*loginOutput, error) 
 }
 
 type refreshInput struct {
-	UserAgent string `header:"User-Agent"`
+	UserAgent string `header:"User-Agent" hidden:"true"`
 	Body      struct {
 		RefreshToken string `json:"refreshToken" minLength:"1" maxLength:"200"`
 	}

@@ -69,6 +69,19 @@ func New(name string, deps Deps, register func(*Door)) (*Handler, error) {
 		deps.Registerer = prometheus.WrapRegistererWith(prometheus.Labels{"service": name}, deps.Registerer)
 	}
 	mux := http.NewServeMux()
+	d, err := build(mux, name, deps, register)
+	if err != nil {
+		return nil, err
+	}
+	h, err := httpkit.NewHandler(mux, httpkit.Options{Log: deps.Log, Clock: deps.Clock, Registerer: deps.Registerer})
+	if err != nil {
+		return nil, fmt.Errorf("door %s: %w", name, err)
+	}
+	return &Handler{Handler: h, Routes: d.routes}, nil
+}
+
+// build registers the routes of a service on mux.
+func build(mux *http.ServeMux, name string, deps Deps, register func(*Door)) (*Door, error) {
 	d := &Door{
 		Deps: deps, Name: name,
 		api:      httpkit.NewAPI(mux, "GX "+name, deps.Version),
@@ -83,11 +96,16 @@ func New(name string, deps Deps, register func(*Door)) (*Handler, error) {
 	if err := errors.Join(d.problems...); err != nil {
 		return nil, fmt.Errorf("door %s: %w", name, err)
 	}
-	h, err := httpkit.NewHandler(mux, httpkit.Options{Log: deps.Log, Clock: deps.Clock, Registerer: deps.Registerer})
+	return d, nil
+}
+
+// Document returns the OpenAPI document of a service that need not run.
+func Document(name, version string, register func(*Door)) ([]byte, error) {
+	d, err := build(http.NewServeMux(), name, Deps{Clock: clock.System, Version: version}, register)
 	if err != nil {
-		return nil, fmt.Errorf("door %s: %w", name, err)
+		return nil, err
 	}
-	return &Handler{Handler: h, Routes: d.routes}, nil
+	return d.api.OpenAPI().MarshalJSON()
 }
 
 // call is what the guard learnt about the request.

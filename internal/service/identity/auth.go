@@ -17,7 +17,7 @@ import (
 )
 
 type loginInput struct {
-	UserAgent string `header:"User-Agent"`
+	UserAgent string `header:"User-Agent" hidden:"true"`
 	Body      struct {
 		Email    string `json:"email" example:"ada@example.org"`
 		Password string `json:"password" maxLength:"128"`
@@ -59,7 +59,7 @@ func (s identity) login(ctx context.Context, in *loginInput) (*sessionOutput, er
 }
 
 type registerInput struct {
-	UserAgent string `header:"User-Agent"`
+	UserAgent string `header:"User-Agent" hidden:"true"`
 	Body      struct {
 		FirstName   string `json:"fname" example:"Ada"`
 		LastName    string `json:"lname" example:"Lovelace"`
@@ -125,7 +125,7 @@ func taken(field, code string) error {
 }
 
 type refreshInput struct {
-	UserAgent string `header:"User-Agent"`
+	UserAgent string `header:"User-Agent" hidden:"true"`
 	Body      struct {
 		RefreshToken string `json:"refreshToken" minLength:"1" maxLength:"200"`
 	}
