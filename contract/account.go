@@ -34,7 +34,8 @@ type Account struct {
 	VelocityTaxLastCheck  *time.Time     `json:"velocityTaxLastCheck,omitzero"`
 	VelocityTaxExempt     bool           `json:"velocityTaxExempt,omitzero"`
 
-	blind bool // a debit does not look at the balance
+	key   string // in the state
+	blind bool   // a debit does not look at the balance
 }
 
 // total is a running total of Qirat; unlike an amount it may exceed the supply.
@@ -48,8 +49,8 @@ func (n total) add(m total) (total, error) {
 	return total(sum), nil
 }
 
-// MarshalText implements encoding.TextMarshaler.
-func (n total) MarshalText() ([]byte, error) { return strconv.AppendUint(nil, uint64(n), 10), nil }
+// AppendText implements encoding.TextAppender.
+func (n total) AppendText(b []byte) ([]byte, error) { return strconv.AppendUint(b, uint64(n), 10), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (n *total) UnmarshalText(text []byte) error {
@@ -89,20 +90,27 @@ func (a *Account) collective() bool   { return account.IsCollective(a.AccountID)
 func (a *Account) party() fee.Party {
 	return fee.Party{ID: a.AccountID, Kind: a.Kind, Country: a.Country}
 }
-func (t *tx) setAccount(a *Account) error { return store(t, accountKey(a.AccountID), a) }
 
 // account returns an account of any status.
 func (t *tx) account(id string) (*Account, error) {
-	a, err := load[Account](t, accountKey(id))
-	if err == nil && a == nil {
-		err = refuse(CodeNotFound, "account %s does not exist", id)
+	key := accountKey(id)
+	a, err := load[Account](t, key)
+	switch {
+	case err != nil:
+		return nil, err
+	case a == nil:
+		return nil, refuse(CodeNotFound, "account %s does not exist", id)
 	}
-	return a, err
+	a.key = key
+	return a, nil
 }
+
+func (t *tx) setAccount(a *Account) error { return store(t, a.key, a) }
 
 // addAccount opens an account, which must be new.
 func (t *tx) addAccount(a *Account) error {
-	old, err := t.get(accountKey(a.AccountID))
+	a.key = accountKey(a.AccountID)
+	old, err := t.get(a.key)
 	if err != nil {
 		return err
 	}
@@ -213,7 +221,9 @@ func (t *tx) addFlow(id string, f flow) error {
 	if err != nil {
 		return err
 	}
-	t.undo = append(t.undo, change{key: id, delta: true, flow: old})
+	if t.depth > 0 {
+		t.undo = append(t.undo, change{key: id, delta: true, flow: old})
+	}
 	t.deltas[id] = sum
 	return nil
 }
@@ -268,7 +278,7 @@ func (t *tx) move(m movement) error {
 	if err := t.credit(m.To, m.Amount); err != nil {
 		return err
 	}
-	r := TxRecord{
+	r := &TxRecord{
 		TxID: t.stub.TxID(), Type: m.Type, FromID: m.From.AccountID, ToID: m.To.AccountID, Amount: m.Amount,
 		Fee: m.Quote.Fee, FeeBps: m.Quote.Bps, FeeType: m.Quote.Type, Scope: m.Quote.Scope, Remark: m.Remark, Ref: m.Ref, At: t.now,
 	}
@@ -285,7 +295,7 @@ func (t *tx) move(m movement) error {
 	if err := t.credit(fund, m.Quote.Fee); err != nil {
 		return err
 	}
-	return t.addRecord(fund, TxRecord{
+	return t.addRecord(fund, &TxRecord{
 		TxID: r.TxID, Type: EntryFee, FromID: r.FromID, ToID: fund.AccountID, Amount: r.Fee, Ref: r.Ref, At: r.At,
 	})
 }

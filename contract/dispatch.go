@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-
 	"gxcoin.money/gx/protocol/command"
 	"gxcoin.money/gx/protocol/event"
 	"gxcoin.money/gx/protocol/role"
@@ -81,7 +79,7 @@ func query[R any](contract, name string, args []string, run func(t *tx, args []s
 		if err != nil {
 			return nil, err
 		}
-		return json.Marshal(result, encoding)
+		return encode(result)
 	}
 	functions[f.Name] = f
 }

@@ -22,6 +22,7 @@ type instruction struct {
 	payload          command.Payload
 	problem          error // with the payload, which is nil then
 	argsHash         string
+	receipt          string // key, empty without an id
 }
 
 // function returns the name that receipts are kept under.
@@ -37,7 +38,7 @@ func (i *instruction) function() string {
 func (i *instruction) hash(raw []byte) error {
 	if i.payload != nil {
 		var err error
-		if raw, err = json.Marshal(i.payload, encoding); err != nil {
+		if raw, err = encode(i.payload); err != nil {
 			return fmt.Errorf("encode payload: %w", err)
 		}
 	}
@@ -52,7 +53,8 @@ func (i *instruction) reads() []string {
 		keys = i.keys(i.payload)
 	}
 	if i.id != "" {
-		keys = append(keys, receiptKey(i.function(), i.id))
+		i.receipt = receiptKey(i.function(), i.id)
+		keys = append(keys, i.receipt)
 	}
 	return keys
 }
@@ -89,7 +91,7 @@ func invokeBatch(t *tx, args []string) ([]byte, error) {
 	if err := t.commit(BatchFunction); err != nil {
 		return nil, err
 	}
-	return json.Marshal(results, encoding)
+	return encode(results)
 }
 
 // readBatch decodes the commands of a batch and fetches what they read.
@@ -165,7 +167,7 @@ func (t *tx) runInstruction(i *instruction) (BatchResult, error) {
 // the receipt.
 func (t *tx) perform(i *instruction) (r *receipt, replayed bool, err error) {
 	if i.id != "" {
-		if r, err = t.replay(i.function(), i.id, i.argsHash); err != nil || r != nil {
+		if r, err = t.replay(i.receipt, i.argsHash); err != nil || r != nil {
 			return r, true, err
 		}
 	}
@@ -193,7 +195,7 @@ func (t *tx) perform(i *instruction) (r *receipt, replayed bool, err error) {
 	}
 	if i.id == "" {
 		end.ID = t.stub.TxID()
-	} else if err := store(t, receiptKey(i.function(), i.id), r); err != nil {
+	} else if err := store(t, i.receipt, r); err != nil {
 		return nil, false, err
 	}
 	t.commands = append(t.commands, end)
@@ -205,7 +207,7 @@ func (i *instruction) execute(t *tx) (jsontext.Value, error) {
 	if err != nil || result == nil {
 		return nil, err
 	}
-	data, err := json.Marshal(result, encoding)
+	data, err := encode(result)
 	if err != nil {
 		return nil, fmt.Errorf("encode result: %w", err)
 	}

@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"fmt"
 	"math"
 	"time"
 
@@ -45,10 +44,18 @@ type TxRecord struct {
 
 // addRecord writes a line into the history of an account. The keys count down,
 // so that the newest line comes first.
-func (t *tx) addRecord(a *Account, r TxRecord) error {
+func (t *tx) addRecord(a *Account, r *TxRecord) error {
 	r.Seq, r.BalanceAfter = t.entries, balanceAfter(a)
 	t.entries++
-	key := compositeKey("tx", a.AccountID,
-		fmt.Sprintf("%020d", math.MaxUint64-uint64(r.At.Unix())), r.TxID, fmt.Sprintf("%010d", math.MaxUint32-uint32(r.Seq)))
-	return store(t, key, &r)
+	key := compositeKey("tx", a.AccountID, padded(20, math.MaxUint64-uint64(r.At.Unix())), r.TxID, padded(10, math.MaxUint32-uint64(r.Seq)))
+	return store(t, key, r)
+}
+
+// padded returns n in decimal digits with leading zeros.
+func padded(width int, n uint64) string {
+	var b [20]byte
+	for i := width - 1; i >= 0; i-- {
+		b[i], n = '0'+byte(n%10), n/10
+	}
+	return string(b[:width])
 }

@@ -41,15 +41,20 @@ func (t *tx) lookup(id string) (parameter.Parameter, *SystemParameter, error) {
 // parameter returns the value in force: a number, basis points, Qirat, or 0 and
 // 1 for false and true.
 func (t *tx) parameter(id string) (uint64, error) {
-	p, v, err := t.lookup(id)
+	p, err := parameter.Lookup(id)
 	if err != nil {
-		return 0, err
+		return 0, refuse(CodeNotFound, "%s %v", id, err)
 	}
-	n, err := p.Parse(v.Value)
-	if err != nil {
-		return 0, fmt.Errorf("parameter %s is corrupt: %w", id, err)
-	}
-	return n, nil
+	return recall(t, parameterKey(id), func(v *SystemParameter) (uint64, error) {
+		if v == nil {
+			return p.Default, nil
+		}
+		n, err := p.Parse(v.Value)
+		if err != nil {
+			return 0, fmt.Errorf("parameter %s is corrupt: %w", id, err)
+		}
+		return n, nil
+	})
 }
 
 // amount returns a parameter that is an amount of money.

@@ -33,20 +33,22 @@ func (r *receipt) refusal() *Error {
 
 // replay returns the receipt of an earlier run of the same command, nil when
 // there was none. The same id with another payload is a conflict.
-func (t *tx) replay(function, id, argsHash string) (*receipt, error) {
-	r, err := load[receipt](t, receiptKey(function, id))
+func (t *tx) replay(key, argsHash string) (*receipt, error) {
+	r, err := load[receipt](t, key)
 	if err != nil || r == nil {
 		return nil, err
 	}
 	if r.ArgsHash != argsHash {
-		return nil, refuse(CodeIdempotencyConflict, "%s was used with other arguments", id)
+		return nil, refuse(CodeIdempotencyConflict, "the id was used with other arguments")
 	}
 	return r, nil
 }
 
 func hashArgs(payload []byte) string {
 	sum := sha256.Sum256(payload)
-	return hex.EncodeToString(sum[:])
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
 }
 
 // maxID is how long the id of a command may be, in bytes.

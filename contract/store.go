@@ -15,6 +15,9 @@ var (
 	decoding = json.JoinOptions(json.RejectUnknownMembers(true))
 )
 
+// encode returns the canonical JSON of v.
+func encode(v any) ([]byte, error) { return json.Marshal(v, encoding) }
+
 // load returns the object at a key, nil when there is none. The object is the
 // caller's: a change counts when it is stored.
 func load[T any](t *tx, key string) (*T, error) {
@@ -33,9 +36,27 @@ func decode[T any](key string, data []byte) (*T, error) {
 	return v, nil
 }
 
+// recall returns what was made of the object at a key, and makes it when the
+// value has changed since or was not looked at.
+func recall[T, V any](t *tx, key string, make func(*T) (V, error)) (V, error) {
+	if v, ok := t.memo[key].(V); ok {
+		return v, nil
+	}
+	o, err := load[T](t, key)
+	if err != nil {
+		var zero V
+		return zero, err
+	}
+	v, err := make(o)
+	if err == nil {
+		t.memo[key] = v
+	}
+	return v, err
+}
+
 // store writes an object.
 func store[T any](t *tx, key string, v *T) error {
-	data, err := json.Marshal(v, encoding)
+	data, err := encode(v)
 	if err != nil {
 		return fmt.Errorf("encode state %q: %w", key, err)
 	}

@@ -58,8 +58,8 @@ var errPaused = refuse(CodeSystemPaused, "system is paused")
 
 // running returns errPaused while the system is paused.
 func (t *tx) running() error {
-	s, err := t.status()
-	if err == nil && s.Paused {
+	paused, err := recall(t, statusKey, func(s *SystemStatus) (bool, error) { return s != nil && s.Paused, nil })
+	if err == nil && paused {
 		err = errPaused
 	}
 	return err

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"gxcoin.money/gx/protocol/event"
 )
 
@@ -23,7 +21,9 @@ type tx struct {
 	writes   map[string][]byte // nil deletes
 	deltas   map[string]flow   // of collective accounts, one row each at the end
 	folded   map[string]flow   // sums of the delta rows on the ledger
-	undo     []change
+	memo     map[string]any    // what was made of the value of a key
+	undo     []change          // since the outermost try began
+	depth    int               // of nested tries
 	commands []event.CommandResult
 	records  []event.Record
 	entries  int // of histories
@@ -47,6 +47,7 @@ func newTx(stub Stub) *tx {
 		writes: map[string][]byte{},
 		deltas: map[string]flow{},
 		folded: map[string]flow{},
+		memo:   map[string]any{},
 	}
 }
 
@@ -89,9 +90,12 @@ func (t *tx) get(key string) ([]byte, error) {
 }
 
 func (t *tx) put(key string, value []byte) {
-	old, present := t.writes[key]
-	t.undo = append(t.undo, change{key: key, value: old, present: present})
+	if t.depth > 0 {
+		old, present := t.writes[key]
+		t.undo = append(t.undo, change{key: key, value: old, present: present})
+	}
 	t.writes[key] = value
+	delete(t.memo, key)
 }
 
 func (t *tx) delete(key string) { t.put(key, nil) }
@@ -136,12 +140,18 @@ func (t *tx) scanPrefix(prefix string, yield func(key string, value []byte) bool
 // try runs a nested unit of work: when it fails, nothing of it remains.
 func (t *tx) try(run func() error) error {
 	undo, records, entries := len(t.undo), len(t.records), t.entries
+	t.depth++
 	err := run()
-	if err == nil {
+	if t.depth--; err == nil {
+		if t.depth == 0 {
+			t.undo = t.undo[:0]
+		}
 		return nil
 	}
 	for i := len(t.undo) - 1; i >= undo; i-- {
-		switch c := t.undo[i]; {
+		c := t.undo[i]
+		delete(t.memo, c.key)
+		switch {
 		case c.delta:
 			t.deltas[c.key] = c.flow
 		case c.present:
@@ -206,10 +216,10 @@ func (t *tx) commit(function string) error {
 			return fmt.Errorf("write state: %w", err)
 		}
 	}
-	payload, err := json.Marshal(event.Envelope{
+	payload, err := encode(&event.Envelope{
 		Version: 1, TxID: t.stub.TxID(), At: t.now, Channel: t.stub.Channel(), Function: function,
 		CallerHash: t.callerHash(), Commands: t.commands, Events: t.records,
-	}, encoding)
+	})
 	if err != nil {
 		return fmt.Errorf("encode envelope: %w", err)
 	}

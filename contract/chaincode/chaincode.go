@@ -3,6 +3,7 @@
 package chaincode
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strings"
@@ -32,13 +33,13 @@ func (adapter) Init(shim.ChaincodeStubInterface) *peer.Response { return shim.Su
 // Invoke runs one transaction.
 func (a adapter) Invoke(fabric shim.ChaincodeStubInterface) (response *peer.Response) {
 	function, args := fabric.GetFunctionAndParameters()
-	if function == MetadataFunction && a.o.Metadata != nil {
+	if function == MetadataFunction {
 		return shim.Success(a.o.Metadata)
 	}
 	defer func() {
 		if r := recover(); r != nil {
 			a.o.Log.Error("the contract panicked", "function", function, "tx", fabric.GetTxID(), "panic", r, "stack", string(debug.Stack()))
-			response = refusal(fmt.Errorf("INTERNAL: the contract panicked"))
+			response = refusal(errors.New("INTERNAL: the contract panicked"))
 		}
 	}()
 	s, err := newStub(fabric)
@@ -53,6 +54,8 @@ func (a adapter) Invoke(fabric shim.ChaincodeStubInterface) (response *peer.Resp
 		return failure(s.fault)
 	case err != nil:
 		return refusal(err)
+	case s.limited && s.wrote:
+		return refusal(fmt.Errorf("INTERNAL: %s writes after a limited scan, which is not checked at commit", function))
 	}
 	if err := fabric.FinishWriteBatch(); err != nil {
 		return failure(err)

@@ -29,7 +29,7 @@ type Options struct {
 	Clients string // file of the authorities whose peers may connect
 
 	Chaincode contract.Chaincode
-	Metadata  []byte // answer to MetadataFunction; nil: the contracts' own business
+	Metadata  []byte // the answer to MetadataFunction, which any peer may use to see that we serve
 	Log       *slog.Logger
 }
 

@@ -18,6 +18,8 @@ type stub struct {
 	time   time.Time
 	caller contract.Caller
 	fault  error // the first failure of the peer
+
+	limited, wrote bool // a limited scan was made; a key was written
 }
 
 var _ contract.Stub = (*stub)(nil)
@@ -80,6 +82,7 @@ func (s *stub) Scan(start, end string, limit int, yield func(key string, value [
 	var keys shim.StateQueryIteratorInterface
 	var err error
 	if limit > 0 {
+		s.limited = true
 		keys, _, err = s.fabric.GetStateByRangeWithPagination(start, end, int32(min(limit, math.MaxInt32)), "")
 	} else {
 		keys, err = s.fabric.GetStateByRange(start, end)
@@ -106,6 +109,7 @@ func (s *stub) Put(key string, value []byte) error {
 	if len(value) == 0 {
 		return fmt.Errorf("the value of key %q is empty", key)
 	}
+	s.wrote = true
 	return s.failed(s.fabric.PutState(key, value))
 }
 
@@ -113,6 +117,7 @@ func (s *stub) Delete(key string) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
+	s.wrote = true
 	return s.failed(s.fabric.DelState(key))
 }
 

@@ -100,8 +100,13 @@ func (a Amount) GX() string {
 	return s + "." + digits
 }
 
+// AppendText implements encoding.TextAppender.
+func (a Amount) AppendText(b []byte) ([]byte, error) {
+	return strconv.AppendUint(b, uint64(a), 10), nil
+}
+
 // MarshalText implements encoding.TextMarshaler.
-func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+func (a Amount) MarshalText() ([]byte, error) { return a.AppendText(nil) }
 
 // UnmarshalText implements encoding.TextUnmarshaler with the grammar of Parse.
 func (a *Amount) UnmarshalText(text []byte) error {
