@@ -17,7 +17,10 @@ func ParseStatus(s string) (Status, bool) {
 	case Active, Frozen, Suspended, Closed, Deceased:
 		return t, true
 	}
-	return Frozen, s == "LOCKED"
+	if s == "LOCKED" {
+		return Frozen, true
+	}
+	return "", false
 }
 
 // Terminal reports whether nothing follows the status.

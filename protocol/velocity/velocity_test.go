@@ -133,3 +133,37 @@ func TestCycle(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestSchedule(t *testing.T) {
+	s := Default()
+	for _, c := range []struct {
+		id    string
+		value uint64
+		err   error
+	}{
+		{"velocityTaxBand.2.bps", 0, nil},
+		{"velocityTaxBand.8.bps", MaxBps, nil},
+		{"velocityTaxBand.2.bps", MaxBps + 1, ErrRate},
+		{"velocityTaxBand.1.bps", 1, ErrParameter},
+		{"velocityTaxBand.9.bps", 1, ErrParameter},
+		{"", 1, ErrParameter},
+		{PeriodID, 180, nil},
+		{PeriodID, 0, ErrRate},
+		{PeriodID, 36_501, ErrRate},
+	} {
+		if err := s.Set(c.id, c.value); !errors.Is(err, c.err) {
+			t.Errorf("%s = %d: %v", c.id, c.value, err)
+		}
+	}
+	if s.Bps(gx(100)) != 0 || s.Bps(gx(1_000)) != 300 || s.Bps(gx(100_000)) != MaxBps || s.Cycle() != 180*24*time.Hour {
+		t.Errorf("%+v", s)
+	}
+	if Default().Bps(gx(100)) != 250 || Default().Cycle() != 355*24*time.Hour {
+		t.Error("a copy changed the default")
+	}
+	for i, b := range s.Bands() {
+		if b.Bps != s.Bps(b.From) || i > 0 && b.From <= s.Bands()[i-1].From {
+			t.Errorf("%+v", b)
+		}
+	}
+}
