@@ -35,9 +35,10 @@ const (
 	Failed     CommandStatus = "FAILED"
 )
 
-// Schema implements huma.SchemaProvider.
-func (CommandStatus) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Enum: []any{string(Pending), string(Processing), string(Confirmed), string(Failed)}}
+// Schema implements huma.SchemaProvider with one schema for the whole document.
+func (CommandStatus) Schema(r huma.Registry) *huma.Schema {
+	r.Map()["CommandStatus"] = &huma.Schema{Type: huma.TypeString, Enum: []any{string(Pending), string(Processing), string(Confirmed), string(Failed)}}
+	return &huma.Schema{Ref: "#/components/schemas/CommandStatus"}
 }
 
 // CommandView is a command as its sender sees it.
