@@ -134,7 +134,7 @@ func TestRunning(t *testing.T) {
 	if _, err := datadir.Find(d.Path); err == nil || !strings.Contains(err.Error(), "no GX is running on the data directory "+d.Path) {
 		t.Errorf("before: %v", err)
 	}
-	want := datadir.Running{PID: 1, StartedAt: time.Unix(1, 0).UTC(), Services: map[string]string{"identity": "http://127.0.0.1:3001"}, Ops: "http://127.0.0.1:3090"}
+	want := datadir.Running{PID: os.Getpid(), StartedAt: time.Unix(1, 0).UTC(), Services: map[string]string{"identity": "http://127.0.0.1:3001"}, Ops: "http://127.0.0.1:3090"}
 	extra := filepath.Join(t.TempDir(), "ready.json")
 	if err := d.Announce(want, extra); err != nil {
 		t.Fatal(err)
@@ -153,6 +153,12 @@ func TestRunning(t *testing.T) {
 	}
 	if _, err := datadir.Find(d.Path); err == nil {
 		t.Error("it is still found")
+	}
+	if err := d.Announce(datadir.Running{PID: 1 << 30}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := datadir.Find(d.Path); err == nil || !strings.Contains(err.Error(), "no GX is running") {
+		t.Errorf("a killed one is found: %v", err)
 	}
 	if err := d.Announce(want, "/does/not/exist"); err == nil || !strings.Contains(err.Error(), "/does/not/exist") {
 		t.Errorf("unwritable: %v", err)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -55,15 +56,16 @@ func (d *Dir) Withdraw(files ...string) error {
 // one sentence for the operator.
 func Find(path string) (Running, error) {
 	var r Running
-	content, err := os.ReadFile(filepath.Join(path, "run", "gx.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, fmt.Errorf("no GX is running on the data directory %s: start it with gx up, or name another directory with --data-dir", path)
-	}
+	file := filepath.Join(path, "run", "gx.json")
+	content, err := os.ReadFile(file)
 	if err == nil {
 		err = json.Unmarshal(content, &r)
 	}
-	if err != nil {
-		return r, fmt.Errorf("%s can't be read: %w", filepath.Join(path, "run", "gx.json"), reason(err))
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && errors.Is(syscall.Kill(r.PID, 0), syscall.ESRCH): // it was killed
+		return Running{}, fmt.Errorf("no GX is running on the data directory %s: start it with gx up, or name another directory with --data-dir", path)
+	case err != nil:
+		return Running{}, fmt.Errorf("%s can't be read: %w", file, reason(err))
 	}
 	return r, nil
 }

@@ -80,6 +80,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
+// Handle adds a route. Call it before Started.
+func (s *Server) Handle(pattern string, h http.Handler) { s.mux.Handle(pattern, h) }
+
 // Registry collects the metrics of the process.
 func (s *Server) Registry() *prometheus.Registry { return s.registry }
 

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"gxcoin.money/gx/internal/outbox"
+	"gxcoin.money/gx/internal/platform/config"
+	"gxcoin.money/gx/internal/service"
+)
+
+// roleSettings are those of a process with one role.
+type roleSettings struct {
+	databaseSettings `embed:""`
+	opsSettings      `embed:""`
+	logSettings      `embed:""`
+	DrainDelay       time.Duration `placeholder:"DURATION" default:"0s" help:"How long to go on with /readyz saying no, before a stop begins, so that nobody sends more."`
+}
+
+// runRole runs a process whose parts start starts. place is that of the role
+// among the ports.
+func (r roleSettings) runRole(ctx context.Context, p *program, name string, place int, start func(context.Context, *process) error) error {
+	log, err := r.open(p.stderr)
+	if err != nil {
+		return err
+	}
+	s, err := newProcess(p, name, log)
+	if err != nil {
+		return err
+	}
+	address := string(r.OpsListen)
+	if address == "" {
+		address = net.JoinHostPort(loopback, strconv.Itoa(defaultBase+opsOffset+place))
+	}
+	l, err := listen(address, "operations", "--ops-listen")
+	if err != nil {
+		return err
+	}
+	s.listenOps(l)
+	s.dsn, s.connections = r.DatabaseURL.Reveal(), r.DatabaseConnections
+	if err := start(ctx, s); err != nil {
+		_ = s.stop(0) // the first error says it all
+		return err
+	}
+	s.started()
+	s.wait(ctx)
+	return s.stop(r.DrainDelay)
+}
+
+type serveCmd struct {
+	Name         string        `arg:"" enum:"${services}" help:"One of ${enum}."`
+	Listen       config.Listen `placeholder:"HOST:PORT" help:"Where the service listens. By default 127.0.0.1 and its own port, 3001 to 3007."`
+	TokenKey     config.Secret `placeholder:"PEM" help:"Key that signs access tokens, Ed25519 in PKCS#8 PEM. Needed by identity and admin."`
+	Pepper       config.Secret `placeholder:"KEY" help:"Key of the hash that keeps national ids unique, 32 bytes or more. Needed by identity."`
+	roleSettings `embed:""`
+}
+
+// Validate says which secrets are missing.
+func (c serveCmd) Validate() error {
+	signs := c.Name == "identity" || c.Name == "admin"
+	switch {
+	case signs && c.TokenKey == "":
+		return fmt.Errorf("--token-key is needed by %s (or GX_TOKEN_KEY, or GX_TOKEN_KEY_FILE)", c.Name)
+	case c.Name == "identity" && len(c.Pepper) < 32:
+		return fmt.Errorf("--pepper of 32 bytes or more is needed by %s (or GX_PEPPER, or GX_PEPPER_FILE)", c.Name)
+	}
+	return nil
+}
+
+// Run serves until it is stopped.
+func (c serveCmd) Run(ctx context.Context, p *program) error {
+	place := 0
+	for i, d := range service.Doors {
+		if d.Name == c.Name {
+			place = i + 1
+		}
+	}
+	return c.runRole(ctx, p, "gx serve "+c.Name, place, func(ctx context.Context, s *process) error {
+		address := string(c.Listen)
+		if address == "" {
+			address = net.JoinHostPort(loopback, strconv.Itoa(defaultBase+place))
+		}
+		l, err := listen(address, c.Name, "--listen")
+		if err != nil {
+			return err
+		}
+		f, err := s.front(ctx, 10)
+		if err != nil {
+			return err
+		}
+		return s.doors(ctx, f, keys{c.TokenKey, c.Pepper}, map[string]net.Listener{c.Name: l})
+	})
+}
+
+type submitCmd struct {
+	roleSettings `embed:""`
+}
+
+// Run submits until it is stopped.
+func (c submitCmd) Run(ctx context.Context, p *program) error {
+	return c.runRole(ctx, p, "gx submit", submitterPlace, func(ctx context.Context, s *process) error {
+		return s.submitter(ctx, outbox.New(outbox.Options{}))
+	})
+}
+
+type projectCmd struct {
+	roleSettings `embed:""`
+}
+
+// Run projects until it is stopped.
+func (c projectCmd) Run(ctx context.Context, p *program) error {
+	return c.runRole(ctx, p, "gx project", projectorPlace, func(ctx context.Context, s *process) error {
+		return s.projector(ctx)
+	})
+}
