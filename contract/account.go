@@ -10,15 +10,16 @@ import (
 	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/fee"
 	"gxcoin.money/gx/protocol/qirat"
+	"gxcoin.money/gx/protocol/status"
 	"gxcoin.money/gx/protocol/velocity"
 )
 
 // pending is the status of an organization before its activation.
-const pending account.Status = "PENDING"
+const pending = account.Status(status.OrganizationPending)
 
-// Account holds money. Collective accounts (system pools and treasuries) keep
-// their latest movements in delta rows: their Balance, Received and Distributed
-// are those of the rows folded so far, see tx.balance.
+// Account holds money. Of a collective account (system pool or treasury)
+// Balance is the opening, and Received and Distributed are what its delta rows
+// folded so far came to: see tx.balance.
 type Account struct {
 	AccountID             string         `json:"accountID"`
 	Kind                  account.Kind   `json:"kind"`
@@ -177,41 +178,81 @@ func (t *tx) actor(id string) (*Account, error) {
 	return a, nil
 }
 
+// setStatus changes what an account may do; the reason is kept for a freeze.
+func (t *tx) setStatus(a *Account, next account.Status, reason string) error {
+	a.Status, a.FrozenReason, a.FrozenAt = next, "", nil
+	if next == account.Frozen {
+		a.FrozenReason, a.FrozenAt = reason, &t.now
+	}
+	return t.setAccount(a)
+}
+
 // balance returns an account's balance.
 func (t *tx) balance(a *Account) (qirat.Amount, error) {
 	if !a.collective() {
 		return a.Balance, nil
 	}
-	f, err := t.flows(a.AccountID)
+	f, err := t.flows(a)
 	if err != nil {
 		return 0, err
 	}
 	return f.apply(a.Balance)
 }
 
-// flows sums the movements of a collective account that are not folded into
-// it: its delta rows and what this transaction adds. It reads all of them, and
-// so conflicts with everything that moves money there.
-func (t *tx) flows(id string) (flow, error) {
-	sum, ok := t.folded[id]
+// flows sums the movements of a collective account: those folded into it, its
+// delta rows and what this transaction adds. It reads all rows, and so
+// conflicts with everything that moves money there.
+func (t *tx) flows(a *Account) (flow, error) {
+	rows, ok := t.rows[a.AccountID]
 	if !ok {
-		var failure error
-		err := t.scanPrefix(compositeKey("bd", id), func(key string, data []byte) bool {
-			var row *flow
-			if row, failure = decode[flow](key, data); failure == nil {
-				sum, failure = sum.add(*row)
-			}
-			return failure == nil
-		})
-		if failure != nil {
-			return flow{}, failure
-		}
-		if err != nil {
+		var err error
+		if rows, err = t.sumRows(a.AccountID, func(string) bool { return true }); err != nil {
 			return flow{}, err
 		}
-		t.folded[id] = sum
+		t.rows[a.AccountID] = rows
 	}
-	return sum.add(t.deltas[id])
+	sum, err := flow{a.Received, a.Distributed}.add(rows)
+	if err != nil {
+		return flow{}, err
+	}
+	return sum.add(t.deltas[a.AccountID])
+}
+
+// sumRows sums the delta rows of an account, until more returns false for one.
+func (t *tx) sumRows(id string, more func(key string) bool) (sum flow, err error) {
+	var failure error
+	err = t.scanPrefix(compositeKey("bd", id), func(key string, data []byte) bool {
+		var row *flow
+		if row, failure = decode[flow](key, data); failure == nil {
+			sum, failure = sum.add(*row)
+		}
+		return failure == nil && more(key)
+	})
+	if failure != nil {
+		err = failure
+	}
+	return sum, err
+}
+
+// compact folds up to limit delta rows of a collective account into it.
+func (t *tx) compact(a *Account, limit int) (folded int, err error) {
+	var keys []string
+	sum, err := t.sumRows(a.AccountID, func(key string) bool {
+		keys = append(keys, key)
+		return len(keys) < limit
+	})
+	if err != nil {
+		return 0, err
+	}
+	if sum, err = sum.add(flow{a.Received, a.Distributed}); err != nil {
+		return 0, err
+	}
+	a.Received, a.Distributed = sum.In, sum.Out
+	for _, key := range keys {
+		t.delete(key)
+	}
+	delete(t.rows, a.AccountID)
+	return len(keys), t.setAccount(a)
 }
 
 // addFlow moves money into or out of a collective account without a read.
@@ -336,7 +377,9 @@ func insufficient(id string) error {
 }
 
 func (t *tx) setBalance(a *Account, balance qirat.Amount) error {
-	a.VelocityTaxTimerStart = velocity.Timer(a.VelocityTaxTimerStart, a.Balance, balance, t.now)
+	if !a.VelocityTaxExempt {
+		a.VelocityTaxTimerStart = velocity.Timer(a.VelocityTaxTimerStart, a.Balance, balance, t.now)
+	}
 	a.Balance = balance
 	return t.setAccount(a)
 }

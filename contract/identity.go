@@ -22,6 +22,8 @@ type User struct {
 	TrustScore        int            `json:"trustScore"`
 	LoanScoreAdj      int            `json:"loanScoreAdj"`
 	LoanDefaults      int            `json:"loanDefaults"`
+	OpenLoans         int            `json:"openLoans"`    // applied for, running or defaulted
+	LoanExposure      qirat.Amount   `json:"loanExposure"` // what they come to: applied for and outstanding
 	LoanBanned        bool           `json:"loanBanned"`
 	GenesisMinted     bool           `json:"genesisMinted"` // the claim is decided for good
 	GenesisStatus     genesis.Status `json:"genesisStatus"`
@@ -38,6 +40,7 @@ type User struct {
 func init() {
 	handle(createUser, createUserKeys, "UserCreated", "GenesisDistributed", "TreasuryAllocated")
 	handle(createUsersBatch, createUsersBatchKeys, "UserCreated", "GenesisDistributed", "TreasuryAllocated")
+	handle(setUserStatus, setUserStatusKeys, "UserStatusChanged")
 	query(command.IdentityContract, "GetUser", []string{"userID"}, getUser)
 	query(command.IdentityContract, "UserExists", []string{"userID"}, func(t *tx, args []string) (bool, error) {
 		data, err := t.get(userKey(args[0]))
@@ -149,6 +152,32 @@ func (t *tx) age(userID string) (int, error) {
 		return 0, refuse(CodeInvalidArgument, "userID: has a birth date in the future")
 	}
 	return genesis.Age(id.Born, t.now), nil
+}
+
+func setUserStatusKeys(p *command.SetUserStatus) []string {
+	return []string{userKey(p.UserID), accountKey(p.UserID)}
+}
+
+func setUserStatus(t *tx, p *command.SetUserStatus) (any, error) {
+	if _, err := t.user(p.UserID); err != nil {
+		return nil, err
+	}
+	a, err := t.account(p.UserID)
+	if err != nil {
+		return nil, err
+	}
+	old := a.Status
+	next, _ := account.ParseStatus(p.Status)
+	if !old.CanBecome(next) {
+		return nil, refuse(CodeInvalidState, "user %s is %s and cannot become %s", p.UserID, old, next)
+	}
+	if next == account.Closed && a.Balance > 0 {
+		return nil, refuse(CodeInvalidState, "the account of %s still holds %s Qirat", p.UserID, a.Balance)
+	}
+	if err := t.setStatus(a, next, p.Reason); err != nil {
+		return nil, err
+	}
+	return nil, t.emit(&event.UserStatusChanged{UserID: p.UserID, OldStatus: old, NewStatus: next, Reason: p.Reason})
 }
 
 // userView is a person with what their account says.

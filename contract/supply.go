@@ -45,19 +45,15 @@ func (t *tx) poolStatus(p account.Pool) (*poolStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := t.flows(p.Account)
+	f, err := t.flows(a)
 	if err != nil {
 		return nil, err
 	}
-	s := &poolStatus{AccountID: p.Account, Cap: qirat.Amount(p.Opening), Minted: qirat.Amount(p.Opening)}
-	if s.Balance, err = f.apply(a.Balance); err != nil {
+	balance, err := f.apply(a.Balance)
+	if err != nil {
 		return nil, err
 	}
-	if s.Received, err = a.Received.add(f.In); err != nil {
-		return nil, err
-	}
-	s.Distributed, err = a.Distributed.add(f.Out)
-	return s, err
+	return &poolStatus{AccountID: p.Account, Cap: qirat.Amount(p.Opening), Minted: a.Balance, Balance: balance, Received: f.In, Distributed: f.Out}, nil
 }
 
 // getPoolStatus takes the name of a pool, such as LOAN, or its account.

@@ -12,8 +12,6 @@ import (
 
 func init() {
 	handle(transferWithFees, transferKeys, "TransferCompleted")
-	handle(freezeWallet, func(p *command.FreezeWallet) []string { return []string{accountKey(p.AccountID)} }, "WalletFrozen")
-	handle(unfreezeWallet, func(p *command.UnfreezeWallet) []string { return []string{accountKey(p.AccountID)} }, "WalletUnfrozen")
 	query(command.TokenomicsContract, "GetBalance", []string{"accountID"}, func(t *tx, args []string) (qirat.Amount, error) {
 		a, err := t.account(args[0])
 		if err != nil {
@@ -108,39 +106,4 @@ func (t *tx) quote(from, to *Account, amount qirat.Amount, hint fee.Type) (fee.Q
 	}
 	q.Fee, err = fee.Of(amount, q.Bps)
 	return q, err
-}
-
-func freezeWallet(t *tx, p *command.FreezeWallet) (any, error) {
-	a, err := t.account(p.AccountID)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case a.collective():
-		return nil, refuse(CodeInvalidArgument, "accountID: %s cannot be frozen", a.AccountID)
-	case a.Status == account.Frozen:
-		return nil, refuse(CodeInvalidState, "account %s is already frozen", a.AccountID)
-	case a.Status != account.Active:
-		return nil, refuse(CodeInvalidState, "account %s is %s", a.AccountID, a.Status)
-	}
-	a.Status, a.FrozenReason, a.FrozenAt = account.Frozen, p.Reason, &t.now
-	if err := t.setAccount(a); err != nil {
-		return nil, err
-	}
-	return nil, t.emit(&event.WalletFrozen{AccountID: a.AccountID, Reason: p.Reason, FrozenAt: t.now})
-}
-
-func unfreezeWallet(t *tx, p *command.UnfreezeWallet) (any, error) {
-	a, err := t.account(p.AccountID)
-	if err != nil {
-		return nil, err
-	}
-	if a.Status != account.Frozen {
-		return nil, refuse(CodeInvalidState, "account %s is not frozen", a.AccountID)
-	}
-	a.Status, a.FrozenReason, a.FrozenAt = account.Active, "", nil
-	if err := t.setAccount(a); err != nil {
-		return nil, err
-	}
-	return nil, t.emit(&event.WalletUnfrozen{AccountID: a.AccountID, UnfrozenAt: t.now})
 }

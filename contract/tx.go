@@ -20,7 +20,7 @@ type tx struct {
 	read     map[string][]byte
 	writes   map[string][]byte // nil deletes
 	deltas   map[string]flow   // of collective accounts, one row each at the end
-	folded   map[string]flow   // sums of the delta rows on the ledger
+	rows     map[string]flow   // sums of delta rows, of the accounts looked at
 	memo     map[string]any    // what was made of the value of a key
 	undo     []change          // since the outermost try began
 	depth    int               // of nested tries
@@ -46,7 +46,7 @@ func newTx(stub Stub) *tx {
 		read:   map[string][]byte{},
 		writes: map[string][]byte{},
 		deltas: map[string]flow{},
-		folded: map[string]flow{},
+		rows:   map[string]flow{},
 		memo:   map[string]any{},
 	}
 }
@@ -161,7 +161,7 @@ func (t *tx) try(run func() error) error {
 		}
 	}
 	t.undo, t.records, t.entries = t.undo[:undo], t.records[:records], entries
-	clear(t.folded)
+	clear(t.rows)
 	return err
 }
 
