@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"testing"
 	"time"
 
 	"gxcoin.money/gx/contract"
@@ -17,8 +16,15 @@ import (
 	"gxcoin.money/gx/protocol/role"
 )
 
+// TB is what the helpers need of a test, a benchmark or a property (rapid.T).
+type TB interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // Open returns a ledger that is bootstrapped and knows countries, of equal weight.
-func Open(t testing.TB, countries ...string) *Ledger {
+func Open(t TB, countries ...string) *Ledger {
 	t.Helper()
 	l := New()
 	p := &command.InitializeCountryData{}
@@ -33,7 +39,7 @@ func Open(t testing.TB, countries ...string) *Ledger {
 }
 
 // Item returns a command of a batch with an id of its own.
-func (l *Ledger) Item(t testing.TB, p command.Payload) contract.BatchItem {
+func (l *Ledger) Item(t TB, p command.Payload) contract.BatchItem {
 	t.Helper()
 	payload, err := command.Encode(p)
 	if err != nil {
@@ -46,7 +52,7 @@ func (l *Ledger) Item(t testing.TB, p command.Payload) contract.BatchItem {
 // Run runs commands in one batch under the identity that the submitter uses for
 // the first, and returns what became of each with the events of the batch. The
 // test fails when the transaction is not valid.
-func (l *Ledger) Run(t testing.TB, payloads ...command.Payload) ([]contract.BatchResult, []event.Event) {
+func (l *Ledger) Run(t TB, payloads ...command.Payload) ([]contract.BatchResult, []event.Event) {
 	t.Helper()
 	items := make([]contract.BatchItem, len(payloads))
 	for i, p := range payloads {
@@ -70,7 +76,7 @@ func identity(p command.Payload) role.Role {
 
 // Apply runs commands in one batch that must all take effect, and returns the
 // events.
-func (l *Ledger) Apply(t testing.TB, payloads ...command.Payload) []event.Event {
+func (l *Ledger) Apply(t TB, payloads ...command.Payload) []event.Event {
 	t.Helper()
 	results, events := l.Run(t, payloads...)
 	for i, r := range results {
@@ -83,7 +89,7 @@ func (l *Ledger) Apply(t testing.TB, payloads ...command.Payload) []event.Event 
 
 // Refuse runs a command that must be rejected with a code and a message that
 // contains text.
-func (l *Ledger) Refuse(t testing.TB, code contract.Code, text string, p command.Payload) {
+func (l *Ledger) Refuse(t TB, code contract.Code, text string, p command.Payload) {
 	t.Helper()
 	results, events := l.Run(t, p)
 	r := results[0]
@@ -96,12 +102,12 @@ func (l *Ledger) Refuse(t testing.TB, code contract.Code, text string, p command
 }
 
 // Person returns the registration of a new person, 30 years old.
-func (l *Ledger) Person(t testing.TB, country string) *command.CreateUser {
+func (l *Ledger) Person(t TB, country string) *command.CreateUser {
 	return l.PersonBorn(t, country, l.Now.AddDate(-30, 0, -1))
 }
 
 // PersonBorn returns the registration of a new person with a birth date.
-func (l *Ledger) PersonBorn(t testing.TB, country string, born time.Time) *command.CreateUser {
+func (l *Ledger) PersonBorn(t TB, country string, born time.Time) *command.CreateUser {
 	t.Helper()
 	l.people++
 	y, m, d := born.Date()
@@ -126,7 +132,7 @@ func (n sequence) Read(p []byte) (int, error) {
 }
 
 // Join registers people of a country, 30 years old, and returns their ids.
-func (l *Ledger) Join(t testing.TB, country string, n int) []string {
+func (l *Ledger) Join(t TB, country string, n int) []string {
 	t.Helper()
 	var ids []string
 	for len(ids) < n {
@@ -146,7 +152,7 @@ func Pay(from, to string, amount qirat.Amount) *command.TransferTokens {
 }
 
 // Balance returns the balance of an account, which must exist.
-func (l *Ledger) Balance(t testing.TB, id string) qirat.Amount {
+func (l *Ledger) Balance(t TB, id string) qirat.Amount {
 	t.Helper()
 	var balance qirat.Amount
 	if err := l.Query(&balance, "TokenomicsContract:GetBalance", id); err != nil {
@@ -156,7 +162,7 @@ func (l *Ledger) Balance(t testing.TB, id string) qirat.Amount {
 }
 
 // CheckSupply fails the test unless the balances of all accounts sum to the supply.
-func (l *Ledger) CheckSupply(t testing.TB) {
+func (l *Ledger) CheckSupply(t TB) {
 	t.Helper()
 	var sum qirat.Amount
 	const prefix = "\x00acct\x00"

@@ -72,8 +72,12 @@ type keyRange struct {
 	versions   []int
 }
 
-// Envelope returns the transaction's event, decoded, and its records.
+// Envelope returns the transaction's event, decoded, and its records. Both are
+// empty when it has none.
 func (tx *Tx) Envelope() (event.Envelope, []event.Event, error) {
+	if tx.Event == nil {
+		return event.Envelope{}, nil, nil
+	}
 	env, err := event.DecodeEnvelope(tx.Event)
 	if err != nil {
 		return env, nil, err
