@@ -33,8 +33,10 @@ const (
 	leeway = 10 * time.Second
 	// refreshEvery bounds how often an unknown key id may cause a query.
 	refreshEvery = 2 * time.Second
-	maxCached    = 16384
-	maxToken     = 4096
+	// keysFresh is how soon a retired key is refused everywhere.
+	keysFresh = 30 * time.Second
+	maxCached = 16384
+	maxToken  = 4096
 )
 
 // KeySet verifies tokens with the published keys of all signers. It may be used
@@ -46,9 +48,15 @@ type KeySet struct {
 
 	mu     sync.RWMutex
 	keys   map[string]ed25519.PublicKey
-	cache  map[[32]byte]Claims
-	loaded time.Time
+	cache  map[[32]byte]verified
 	load   sync.Mutex
+	loaded time.Time // when the keys were last read
+	tried  time.Time // when that was last attempted
+}
+
+type verified struct {
+	Claims
+	kid string
 }
 
 // NewKeySet returns a set that reads the keys from db when it first needs them.
@@ -57,19 +65,8 @@ func NewKeySet(db postgres.DB, c clock.Clock) *KeySet {
 		db: db, clock: c,
 		parser: jwt.NewParser(jwt.WithValidMethods([]string{"EdDSA"}), jwt.WithIssuer(Issuer), jwt.WithExpirationRequired(),
 			jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(c), jwt.WithStrictDecoding()),
-		cache: map[[32]byte]Claims{},
+		cache: map[[32]byte]verified{},
 	}
-}
-
-// Publish makes the signer's public key known to every KeySet. Call it before
-// the first token is signed.
-func (s *Signer) Publish(ctx context.Context, db postgres.DB) error {
-	_, err := db.Exec(ctx, `INSERT INTO app.token_keys (kid, public_key, created_at) VALUES ($1, $2, $3) ON CONFLICT (kid) DO NOTHING`,
-		s.kid, []byte(s.key.Public().(ed25519.PublicKey)), s.clock())
-	if err != nil {
-		return fmt.Errorf("publish token key: %w", err)
-	}
-	return nil
 }
 
 // Verify checks signature, issuer and times of an access token and returns its
@@ -79,21 +76,25 @@ func (k *KeySet) Verify(ctx context.Context, raw string) (Claims, error) {
 	if len(raw) > maxToken {
 		return Claims{}, ErrMalformed
 	}
+	k.refresh(ctx)
 	hash := sha256.Sum256([]byte(raw))
 	k.mu.RLock()
 	c, ok := k.cache[hash]
+	if ok {
+		_, ok = k.keys[c.kid] // not retired
+	}
 	k.mu.RUnlock()
 	if ok {
 		if k.clock().After(c.Expires.Add(leeway)) {
 			return Claims{}, ErrExpired
 		}
-		return c, nil
+		return c.Claims, nil
 	}
 
 	var w wire
 	_, err := k.parser.ParseWithClaims(raw, &w, func(t *jwt.Token) (any, error) {
-		kid, _ := t.Header["kid"].(string)
-		return k.key(ctx, kid)
+		c.kid, _ = t.Header["kid"].(string)
+		return k.key(ctx, c.kid)
 	})
 	switch {
 	case errors.Is(err, ErrKeys):
@@ -103,11 +104,11 @@ func (k *KeySet) Verify(ctx context.Context, raw string) (Claims, error) {
 	case err != nil:
 		return Claims{}, ErrMalformed
 	}
-	if c, err = w.claims(); err != nil {
+	if c.Claims, err = w.claims(); err != nil {
 		return Claims{}, ErrMalformed
 	}
 	k.remember(hash, c)
-	return c, nil
+	return c.Claims, nil
 }
 
 func (w wire) claims() (Claims, error) {
@@ -122,7 +123,7 @@ func (w wire) claims() (Claims, error) {
 	return Claims{Subject: subject, Session: session, Audience: Audience(w.Audience[0]), Expires: w.ExpiresAt.Time}, nil
 }
 
-func (k *KeySet) remember(hash [32]byte, c Claims) {
+func (k *KeySet) remember(hash [32]byte, c verified) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.cache) >= maxCached {
@@ -151,15 +152,33 @@ func (k *KeySet) lookup(kid string) (ed25519.PublicKey, bool) {
 	return key, ok
 }
 
+// refresh reads keys that are no longer fresh; one caller does it for all. Should
+// it fail, those that are known go on.
+func (k *KeySet) refresh(ctx context.Context) {
+	if !k.load.TryLock() {
+		return
+	}
+	defer k.load.Unlock()
+	if now := k.clock(); now.Sub(k.loaded) >= keysFresh && now.Sub(k.tried) >= refreshEvery {
+		_ = k.read(ctx, now)
+	}
+}
+
 // reload reads the published keys, at most once in refreshEvery, so that made-up
 // key ids cannot turn into a load on the database.
 func (k *KeySet) reload(ctx context.Context) error {
 	k.load.Lock()
 	defer k.load.Unlock()
 	now := k.clock()
-	if !k.loaded.IsZero() && now.Sub(k.loaded) < refreshEvery {
+	if k.keys != nil && now.Sub(k.tried) < refreshEvery {
 		return nil
 	}
+	return k.read(ctx, now)
+}
+
+// read is called with load held.
+func (k *KeySet) read(ctx context.Context, now time.Time) error {
+	k.tried = now
 	rows, err := k.db.Query(ctx, `SELECT kid, public_key FROM app.token_keys WHERE retired_at IS NULL`)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrKeys, err)

@@ -50,29 +50,46 @@ type wire struct {
 	AuthTime  int64  `json:"auth_time,omitempty"`
 }
 
-// Signer signs tokens with one key. It may be used concurrently.
+// Signer signs tokens with the first of its keys; the others are only published.
+// It may be used concurrently.
+//
+// A key is replaced without downtime in three steps, each a rolling restart:
+// the next key is added behind the current one, so that everybody learns it;
+// then it is put first; AccessLifetime later the previous one is removed and
+// retired, see Retire.
 type Signer struct {
-	key   ed25519.PrivateKey
+	keys  []ed25519.PrivateKey
 	kid   string
 	clock clock.Clock
 }
 
-// NewSigner reads an Ed25519 private key in PKCS#8 PEM.
+// NewSigner reads Ed25519 private keys in PKCS#8 PEM, one block each.
 func NewSigner(pkcs8 []byte, c clock.Clock) (*Signer, error) {
-	block, _ := pem.Decode(pkcs8)
-	if block == nil {
+	s := &Signer{clock: c}
+	for {
+		block, rest := pem.Decode(pkcs8)
+		if block == nil {
+			break
+		}
+		pkcs8 = rest
+		parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("token: signing key: %w", err)
+		}
+		key, ok := parsed.(ed25519.PrivateKey)
+		if !ok {
+			return nil, fmt.Errorf("token: signing key is %T, want Ed25519", parsed)
+		}
+		s.keys = append(s.keys, key)
+	}
+	if len(s.keys) == 0 {
 		return nil, errors.New("token: signing key is not PEM")
 	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("token: signing key: %w", err)
-	}
-	key, ok := parsed.(ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("token: signing key is %T, want Ed25519", parsed)
-	}
-	return &Signer{key: key, kid: keyID(key.Public().(ed25519.PublicKey)), clock: c}, nil
+	s.kid = keyID(public(s.keys[0]))
+	return s, nil
 }
+
+func public(key ed25519.PrivateKey) ed25519.PublicKey { return key.Public().(ed25519.PublicKey) }
 
 // GenerateKey returns a new signing key in PKCS#8 PEM.
 func GenerateKey() ([]byte, error) {
@@ -113,7 +130,7 @@ func (s *Signer) Sign(subject, session uuid.UUID, audience Audience) (string, er
 	}
 	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, w)
 	t.Header["kid"] = s.kid
-	signed, err := t.SignedString(s.key)
+	signed, err := t.SignedString(s.keys[0])
 	if err != nil {
 		return "", fmt.Errorf("token: sign: %w", err)
 	}

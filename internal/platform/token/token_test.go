@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -213,5 +214,97 @@ func TestRefreshIsRandom(t *testing.T) {
 	a, b := token.NewRefresh(), token.NewRefresh()
 	if a == b || len(a) < 43 || string(a.Hash()) == string(b.Hash()) || len(a.Hash()) != 32 {
 		t.Errorf("%s %s", a, b)
+	}
+}
+
+// Three rolling restarts replace a key; nobody's token fails meanwhile.
+func TestRotation(t *testing.T) {
+	f := newFixture(t)
+	ctx := t.Context()
+	pool := pgtest.New(t).Pool(t, "gx_service")
+	start := func(keys ...[]byte) *token.Signer {
+		t.Helper()
+		s, err := token.NewSigner(bytes.Join(keys, nil), f.clock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Publish(ctx, pool); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	generate := func() []byte {
+		key, err := token.GenerateKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	accepted := func(k *token.KeySet, raw ...string) {
+		t.Helper()
+		for i, r := range raw {
+			if _, err := k.Verify(ctx, r); err != nil {
+				t.Errorf("token %d: %v", i, err)
+			}
+		}
+	}
+	previous, next := generate(), generate()
+	a := start(previous)
+	verifier := token.NewKeySet(pool, f.clock) // another process, which is never restarted
+	first := sign(t, a)
+	accepted(verifier, first)
+
+	f.now = f.now.Add(time.Minute)
+	b := start(previous, next)
+	f.now = f.now.Add(time.Minute)
+	second := sign(t, b)
+	accepted(verifier, second)
+	c := start(next, previous)
+	third := sign(t, c)
+	accepted(verifier, second, third) // the new key is known before its first token
+	if jwks, err := verifier.JWKS(ctx); err != nil || len(jwks) != 2 {
+		t.Errorf("JWKS %+v, %v", jwks, err)
+	}
+
+	start(next)
+	list, err := token.List(ctx, pool)
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	old := list[1].KeyID
+	if err := token.Retire(ctx, pool, f.clock, old); err != nil {
+		t.Fatal(err)
+	}
+	f.now = f.now.Add(30 * time.Second)
+	accepted(verifier, third)
+	if _, err := verifier.Verify(ctx, second); !errors.Is(err, token.ErrMalformed) {
+		t.Errorf("a token of the retired key: %v", err)
+	}
+	if jwks, err := verifier.JWKS(ctx); err != nil || len(jwks) != 1 || jwks[0].KeyID == old {
+		t.Errorf("JWKS %+v, %v", jwks, err)
+	}
+	// Who still has the retired key must not sign with it.
+	if s, err := token.NewSigner(previous, f.clock); err != nil || !errors.Is(s.Publish(ctx, pool), token.ErrRetired) {
+		t.Errorf("the retired key signs again: %v", err)
+	}
+	if err := token.Retire(ctx, pool, f.clock, "x"); !errors.Is(err, token.ErrUnknownKey) {
+		t.Errorf("an unknown key: %v", err)
+	}
+}
+
+// What is known goes on while the database is away.
+func TestKeysOutliveAnOutage(t *testing.T) {
+	f := newFixture(t)
+	raw := sign(t, f.signer)
+	if _, err := f.keys.Verify(t.Context(), raw); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	f.now = f.now.Add(time.Minute)
+	for _, token := range []string{raw, sign(t, f.signer)} {
+		if _, err := f.keys.Verify(ctx, token); err != nil {
+			t.Error(err)
+		}
 	}
 }
