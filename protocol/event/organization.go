@@ -104,7 +104,8 @@ type MultiSigTxRejected struct {
 	OrgID       string          `json:"orgID"`
 	RejectedBy  string          `json:"rejectedBy"`
 	Reason      string          `json:"reason"`
-	Status      status.MultiSig `json:"status"` // PENDING or REJECTED
+	Approvals   int             `json:"approvals"` // that stand after it
+	Status      status.MultiSig `json:"status"`    // PENDING or REJECTED
 }
 
 // MultiSigTxCancelled withdraws a transaction.
