@@ -21,6 +21,6 @@ func (c migrateCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stdout, "The schema is at version %d; %d migrations were applied.\n", schema, applied)
+	fmt.Fprintf(p.stdout, "The schema is at version %d, %s applied.\n", schema, count(int64(applied), "migration"))
 	return nil
 }

@@ -86,6 +86,7 @@ func (s *process) wait(ctx context.Context) {
 	case <-ctx.Done():
 		s.log.Info("stopping", slog.Any("why", context.Cause(ctx)))
 	case <-s.group.Done():
+		s.log.Warn("stopping, because a part has failed", slog.Any("err", s.group.Err()))
 	}
 }
 

@@ -30,7 +30,7 @@ func (u *up) ledgerSummary(ctx context.Context, state string) (string, error) {
 		return "", err
 	}
 	c, err := readmodel.Checkpoint(ctx, u.pool)
-	return fmt.Sprintf("%s: %d countries, %d blocks", state, len(countries), c.Block+1), err
+	return fmt.Sprintf("%s: %d countries, %s", state, len(countries), count(c.Block+1, "block")), err
 }
 
 // summary says where everything is and what to do next.
@@ -65,4 +65,12 @@ func (u *up) staffLogin() string {
 		}
 	}
 	return fmt.Sprintf("%s, first password in %s", owner, u.running.StaffPassword)
+}
+
+// count says how many there are of something.
+func count(n int64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }

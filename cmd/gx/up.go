@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -96,8 +97,8 @@ func (c upCmd) Run(ctx context.Context, p *program) (err error) {
 	u.summary(time.Since(u.began))
 
 	u.wait(ctx)
-	if err := u.group.Err(); err != nil {
-		u.console.printf("\nStopping, because a part has failed: %v\n", err)
+	if u.group.Err() != nil {
+		u.console.printf("\nStopping, because a part has failed.\n")
 	} else {
 		u.console.printf("\nStopping: requests in flight are finished. Ctrl-C again stops at once.\n")
 	}
@@ -107,7 +108,7 @@ func (c upCmd) Run(ctx context.Context, p *program) (err error) {
 	return err
 }
 
-// openLog opens the log and, with it, the process.
+// openLog opens the log and, with it, the process. Errors are also shown.
 func (u *up) openLog() (closer func(), err error) {
 	w := u.program.stderr
 	closer = func() {}
@@ -122,9 +123,13 @@ func (u *up) openLog() (closer func(), err error) {
 		w, closer = f, func() { _ = f.Close() }
 	}
 	logger, err := u.logSettings.open(w)
-	if err == nil {
-		u.process, err = newProcess(u.program, "gx up", logger)
+	if err != nil {
+		return closer, err
 	}
+	if u.LogFile != "-" {
+		logger = log.Tee(logger, log.New(u.program.stderr, log.Options{Level: slog.LevelError, Format: log.Text}))
+	}
+	u.process, err = newProcess(u.program, "gx up", logger)
 	return closer, err
 }
 
@@ -309,7 +314,7 @@ func (u *up) migrate(ctx context.Context) error {
 	if applied == 0 {
 		u.console.finish(fmt.Sprintf("version %d", have))
 	} else {
-		u.console.finish(fmt.Sprintf("version %d, %d migrations applied", have, applied))
+		u.console.finish(fmt.Sprintf("version %d, %s applied", have, count(int64(applied), "migration")))
 	}
 	return nil
 }

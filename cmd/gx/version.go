@@ -29,6 +29,9 @@ func thisBuild() build {
 	if b.Version == "" {
 		b.Version = info.Main.Version
 	}
+	if b.Version == "(devel)" {
+		b.Version = "development build"
+	}
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":

@@ -6,7 +6,6 @@ package bootstrap
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -107,9 +106,12 @@ func enqueue(ctx context.Context, pool *pgxpool.Pool, box *outbox.Outbox) (ids [
 func settled(ctx context.Context, db postgres.DB, id uuid.UUID) error {
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
+	last := "its command was not looked at"
 	for {
 		c, err := outbox.Find(ctx, db, id)
 		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("%s: %w", last, context.Cause(ctx))
 		case err != nil:
 			return err
 		case c.Result != nil && (c.Result.Outcome == event.Applied || c.Result.Code == "ALREADY_EXISTS"):
@@ -119,12 +121,20 @@ func settled(ctx context.Context, db postgres.DB, id uuid.UUID) error {
 		case c.State == outbox.Dead || c.State == outbox.Cancelled:
 			return fmt.Errorf("%s is %s: %s", c.Type, c.State, c.Error)
 		}
+		last = fmt.Sprintf("%s is %s after %s", c.Type, c.State, attempts(c))
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("%s is %s after %d attempts: %s", c.Type, c.State, c.Attempts, c.Error), context.Cause(ctx))
 		}
 	}
+}
+
+func attempts(c outbox.Command) string {
+	s := fmt.Sprintf("%d attempts", c.Attempts)
+	if c.Error != "" {
+		s += ", the last failed with: " + c.Error
+	}
+	return s
 }
 
 // Staff makes the account of the first member of staff, with every right,

@@ -44,8 +44,7 @@ func Open(path, version string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What runs PostgreSQL for root has to pass through, but not to look around.
-	if err := os.MkdirAll(path, 0o711); err != nil {
+	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory %s can't be created: %w", path, reason(err))
 	}
 	fresh, err := inspect(path)
@@ -117,6 +116,12 @@ func (d *Dir) acquire() error {
 
 func (d *Dir) prepare(version string) error {
 	if d.New {
+		// The account that runs PostgreSQL for root has to pass through.
+		if os.Geteuid() == 0 {
+			if err := os.Chmod(d.Path, 0o711); err != nil {
+				return fmt.Errorf("data directory %s is not writable: %w", d.Path, reason(err))
+			}
+		}
 		content, err := json.Marshal(marker{format, version})
 		if err != nil {
 			return err

@@ -79,7 +79,6 @@ func (g *Group) failed(name string, err error) {
 		err = errors.New("it ended")
 	}
 	err = fmt.Errorf("%s: %w", name, err)
-	g.log.Error("part failed", slog.String("part", name), slog.Any("err", err))
 	if g.cause == nil {
 		g.cause = err
 		close(g.done)

@@ -95,7 +95,7 @@ func (p *Process) endedAs(c *child, err error, wait time.Duration) {
 	p.pid, p.last = 0, how
 	p.restarts++
 	p.mu.Unlock()
-	p.Log.Warn("process ended, starting it again", slog.String("process", p.Name), slog.String("how", how), slog.Duration("in", wait))
+	p.Log.Error("process ended, starting it again", slog.String("process", p.Name), slog.String("how", how), slog.Duration("in", wait))
 }
 
 // backoff is the pauses between starts.
