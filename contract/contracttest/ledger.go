@@ -166,8 +166,8 @@ func (l *Ledger) Batch(caller contract.Caller, items ...contract.BatchItem) (*Tx
 	return tx, results, err
 }
 
-// Query evaluates a function and reads its result into v. It fails when the
-// function writes.
+// Query evaluates a function and reads its result into v, whatever the case of
+// its member names. It fails when the function writes.
 func (l *Ledger) Query(v any, function string, args ...string) error {
 	tx, err := l.Simulate(contract.Caller{ID: "anyone"}, function, args...)
 	if err != nil {
@@ -176,7 +176,7 @@ func (l *Ledger) Query(v any, function string, args ...string) error {
 	if len(tx.Writes) > 0 || tx.Event != nil {
 		return fmt.Errorf("contracttest: query %s writes", function)
 	}
-	return json.Unmarshal(tx.Result, v)
+	return json.Unmarshal(tx.Result, v, json.MatchCaseInsensitiveNames(true))
 }
 
 // State returns a copy of every key and its value.
