@@ -55,7 +55,6 @@ CREATE TABLE app.commands (
   attempts       int NOT NULL DEFAULT 0,
   conflicts      int NOT NULL DEFAULT 0,
   next_at        timestamptz NOT NULL,
-  batch_id       uuid,
   tx_id          text NOT NULL DEFAULT '',
   error_class    text NOT NULL DEFAULT '',
   error_code     text NOT NULL DEFAULT '',
@@ -63,45 +62,59 @@ CREATE TABLE app.commands (
   created_at     timestamptz NOT NULL,
   completed_at   timestamptz,
   UNIQUE (principal, route, idempotency_key)
-) WITH (fillfactor = 70);
-CREATE INDEX commands_waiting ON app.commands (position) WHERE state IN ('PENDING', 'RETRY', 'LOCKED');
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
+-- Rows come and go at the head of these two: they hold nothing that is finished.
+CREATE INDEX commands_pending ON app.commands (position) WHERE state = 'PENDING';
+CREATE INDEX commands_claimed ON app.commands (position) WHERE state IN ('LOCKED', 'RETRY');
 CREATE INDEX commands_actor_open ON app.commands (actor) WHERE state IN ('PENDING', 'RETRY', 'LOCKED');
 CREATE INDEX commands_principal ON app.commands (principal, created_at DESC);
+CREATE INDEX commands_finished ON app.commands (completed_at) WHERE completed_at IS NOT NULL;
 
--- A batch is one ledger transaction of commands, stored before it is submitted,
--- so that an unknown outcome is settled with the same bytes.
+-- A batch is one ledger transaction of commands. It is stored when its attempt
+-- begins, so that a submitter that dies over it is noticed, and with its
+-- endorsed bytes before it is submitted, so that an unknown outcome is settled
+-- with the same bytes.
 CREATE TABLE app.batches (
   id           uuid PRIMARY KEY,
   fence        bigint NOT NULL,
+  worker       uuid NOT NULL,
   identity     text NOT NULL,
   command_ids  uuid[] NOT NULL,
-  state        text NOT NULL DEFAULT 'ENDORSED' CHECK (state IN ('ENDORSED', 'SETTLED')),
-  tx_id        text NOT NULL UNIQUE,
-  tx_bytes     bytea NOT NULL,
-  tx_result    bytea NOT NULL,
+  state        text NOT NULL DEFAULT 'PREPARED' CHECK (state IN ('PREPARED', 'ENDORSED', 'SETTLED')),
+  tx_id        text UNIQUE,
+  tx_bytes     bytea NOT NULL DEFAULT '',
+  tx_result    bytea NOT NULL DEFAULT '',
   code         text NOT NULL DEFAULT '',
   block        bigint,
   created_at   timestamptz NOT NULL,
-  settled_at   timestamptz
+  settled_at   timestamptz,
+  CHECK (state <> 'ENDORSED' OR tx_id IS NOT NULL AND tx_bytes <> '')
 );
-CREATE INDEX batches_open ON app.batches (created_at) WHERE state = 'ENDORSED';
+CREATE INDEX batches_open ON app.batches (created_at) WHERE state <> 'SETTLED';
+CREATE INDEX batches_settled ON app.batches (settled_at) WHERE state = 'SETTLED';
 
--- Commands that ended without reaching the ledger, kept for an operator.
+-- Commands that ended without reaching the ledger, kept for an operator: one row
+-- each time that one dies, with what was decided about it, by whom and why.
 CREATE TABLE app.dead_commands (
-  command_id  uuid PRIMARY KEY REFERENCES app.commands (id),
+  id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  command_id  uuid NOT NULL REFERENCES app.commands (id),
   error_class text NOT NULL,
+  error_code  text NOT NULL,
   error       text NOT NULL,
   attempts    int NOT NULL,
+  conflicts   int NOT NULL,
   moved_at    timestamptz NOT NULL,
-  resolution  text NOT NULL DEFAULT '',
+  resolution  text NOT NULL DEFAULT '' CHECK (resolution IN ('', 'REQUEUED', 'DISCARDED')),
   resolved_by text NOT NULL DEFAULT '',
-  resolved_at timestamptz
+  reason      text NOT NULL DEFAULT '',
+  resolved_at timestamptz,
+  CHECK ((resolution = '') = (resolved_at IS NULL))
 );
+CREATE INDEX dead_commands_command ON app.dead_commands (command_id, id);
+CREATE UNIQUE INDEX dead_commands_open ON app.dead_commands (command_id) WHERE resolution = '';
 
 GRANT SELECT, INSERT ON app.commands TO gx_service;
-GRANT SELECT, UPDATE ON app.commands TO gx_submitter;
-GRANT SELECT, INSERT, UPDATE ON app.batches TO gx_submitter;
-GRANT SELECT, INSERT, UPDATE ON app.dead_commands TO gx_submitter;
+GRANT SELECT, INSERT, UPDATE, DELETE ON app.commands, app.batches, app.dead_commands TO gx_submitter;
 GRANT SELECT ON app.batches, app.dead_commands TO gx_service, gx_verifier;
 GRANT SELECT ON app.commands TO gx_projector, gx_verifier;
 

@@ -75,7 +75,7 @@ func (o *Outbox) Enqueue(ctx context.Context, db postgres.DB, r Request) (Accept
 			RETURNING id
 		)
 		SELECT set_config('lock_timeout', before.timeout, true) FROM accepted, before`,
-		r.ID, r.Payload.CommandType(), []byte(payload), r.Payload.Actor(), r.Principal, r.Route, r.Key, r.Body, r.Response,
+		r.ID, r.Payload.CommandType(), []byte(payload), r.Payload.Actor(), r.Principal, r.Route, r.Key, notNull(r.Body), notNull(r.Response),
 		r.CorrelationID, r.TraceParent, now, strconv.FormatInt(o.o.KeyWait.Milliseconds(), 10))
 	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "55P03" {
 		return Accepted{}, ErrInProgress
@@ -88,6 +88,8 @@ func (o *Outbox) Enqueue(ctx context.Context, db postgres.DB, r Request) (Accept
 	}
 	return replay(ctx, db, r)
 }
+
+func notNull(b []byte) []byte { return append([]byte{}, b...) }
 
 // replay returns the command that holds the key of r.
 func replay(ctx context.Context, db postgres.DB, r Request) (Accepted, error) {

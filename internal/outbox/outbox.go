@@ -58,6 +58,7 @@ type Options struct {
 // Outbox is a process's side of the queue.
 type Outbox struct {
 	o      Options
+	id     string // unlike that of any other process
 	local  chan struct{}
 	remote chan struct{}
 }
@@ -70,7 +71,7 @@ func New(o Options) *Outbox {
 	if o.KeyWait <= 0 {
 		o.KeyWait = time.Second
 	}
-	return &Outbox{o: o, local: make(chan struct{}, 1), remote: make(chan struct{}, 1)}
+	return &Outbox{o: o, id: uuid.NewString(), local: make(chan struct{}, 1), remote: make(chan struct{}, 1)}
 }
 
 // Wake tells the submitter that there may be new commands. It is called after
@@ -91,16 +92,16 @@ func signal(c chan<- struct{}) {
 	}
 }
 
-// Channel is notified when commands were enqueued.
-const Channel = "gx_outbox"
+// channel is notified when commands were enqueued, with the id of the notifier.
+const channel = "gx_outbox"
 
 // notifyGap is the least time between two notifications of a process: a busy
 // submitter needs none.
 const notifyGap = 10 * time.Millisecond
 
-// Run passes Wake on to the submitters of other processes until ctx ends, which
-// it returns.
-func (o *Outbox) Run(ctx context.Context, pool *pgxpool.Pool) error {
+// Notify passes Wake on to the submitters of other processes until ctx ends,
+// whose error it returns.
+func (o *Outbox) Notify(ctx context.Context, pool *pgxpool.Pool) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -108,8 +109,43 @@ func (o *Outbox) Run(ctx context.Context, pool *pgxpool.Pool) error {
 		case <-o.remote:
 		}
 		// One that fails is made up for by polling.
-		_, _ = pool.Exec(ctx, "SELECT pg_notify('"+Channel+"', '')")
+		_, _ = pool.Exec(ctx, "SELECT pg_notify('"+channel+"', $1)", o.id)
 		pause(ctx, notifyGap)
+	}
+}
+
+// Listen signals Woken when other processes enqueue, until ctx ends, whose error
+// it returns. It holds a connection of its own.
+func (o *Outbox) Listen(ctx context.Context, pool *pgxpool.Pool) error {
+	for ctx.Err() == nil {
+		// A lost connection is not worth a word: polling goes on meanwhile.
+		if o.listen(ctx, pool) != nil {
+			pause(ctx, time.Second)
+		}
+	}
+	return ctx.Err()
+}
+
+func (o *Outbox) listen(ctx context.Context, pool *pgxpool.Pool) error {
+	c, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	// The connection must not go back to the pool: it would go on listening.
+	conn := c.Hijack()
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+		return err
+	}
+	for {
+		signal(o.local) // also once now: notifications before LISTEN were missed
+		n, err := conn.WaitForNotification(ctx)
+		for err == nil && n.Payload == o.id {
+			n, err = conn.WaitForNotification(ctx)
+		}
+		if err != nil {
+			return err
+		}
 	}
 }
 

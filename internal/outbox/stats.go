@@ -1,0 +1,42 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gxcoin.money/gx/internal/platform/postgres"
+)
+
+// Stats is the queue at one moment.
+type Stats struct {
+	Pending int // not claimed
+	Locked  int // claimed or at work
+	Retry   int // waiting for their next time
+	Dead    int // waiting for an operator
+	Unknown int // stored batches whose fate is not known yet
+
+	OldestOpen    *time.Time // acceptance of the first command that is not finished
+	OldestUnknown *time.Time // of the first of those batches
+}
+
+// Depth is the number of commands that are not finished.
+func (s Stats) Depth() int { return s.Pending + s.Locked + s.Retry }
+
+// ReadStats counts the queue.
+func ReadStats(ctx context.Context, db postgres.DB) (s Stats, err error) {
+	err = db.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM app.commands WHERE state = 'PENDING'),
+		       (SELECT count(*) FROM app.commands WHERE state = 'LOCKED'),
+		       (SELECT count(*) FROM app.commands WHERE state = 'RETRY'),
+		       (SELECT count(*) FROM app.dead_commands WHERE resolution = ''),
+		       (SELECT count(*) FROM app.batches WHERE state = 'ENDORSED'),
+		       least((SELECT created_at FROM app.commands WHERE state = 'PENDING' ORDER BY position LIMIT 1),
+		             (SELECT created_at FROM app.commands WHERE state IN ('LOCKED', 'RETRY') ORDER BY position LIMIT 1)),
+		       (SELECT min(created_at) FROM app.batches WHERE state = 'ENDORSED')`).Scan(
+		&s.Pending, &s.Locked, &s.Retry, &s.Dead, &s.Unknown, &s.OldestOpen, &s.OldestUnknown)
+	if err != nil {
+		return Stats{}, fmt.Errorf("outbox: count the queue: %w", err)
+	}
+	return s, nil
+}

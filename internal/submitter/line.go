@@ -1,0 +1,213 @@
+package submitter
+
+import (
+	"cmp"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gxcoin.money/gx/internal/outbox"
+	"gxcoin.money/gx/protocol/command"
+	"gxcoin.money/gx/protocol/role"
+)
+
+// entry is a command that is not finished, without its payload.
+type entry struct {
+	id       uuid.UUID
+	position int64
+	typ      command.Type
+	identity role.Role
+	lanes    []lane
+	size     int // of its part of a batch, in bytes
+	claimed  time.Time
+	outbox.Counters
+
+	retrying bool      // RETRY in the database
+	due      time.Time // of its next attempt
+	limit    int       // commands in the largest batch that may hold it; 0: no limit
+}
+
+// lane is the hash of a key; the lowest bit tells that it is held shared. Keys
+// with the same hash do no more harm than to wait for each other.
+type lane uint64
+
+const shared lane = 1
+
+func (l lane) key() lane { return l &^ shared }
+
+func (l lane) mode() mode {
+	if l&shared != 0 {
+		return jointly
+	}
+	return exclusively
+}
+
+// mode is how a lane is held, 0 when it is not.
+type mode uint8
+
+const (
+	jointly mode = iota + 1
+	exclusively
+)
+
+// clashes reports whether two commands may not hold a lane at once.
+func (m mode) clashes(with mode) bool {
+	return m != 0 && with != 0 && (m == exclusively || with == exclusively)
+}
+
+var seed = maphash.MakeSeed()
+
+func hashLanes(list []command.Lane) []lane {
+	out := make([]lane, len(list))
+	for i, l := range list {
+		out[i] = lane(maphash.String(seed, l.Key)) &^ shared
+		if l.Shared {
+			out[i] |= shared
+		}
+	}
+	return out
+}
+
+// line is the commands that a leader knows, in the order of their acceptance.
+// It packs them into batches so that no two batches at work touch the same lane
+// and no command overtakes another on a lane.
+type line struct {
+	entries []*entry               // not at work, by position
+	known   map[uuid.UUID]struct{} // at work or not
+	held    map[lane]hold          // lanes of what is at work
+	blocked map[lane]mode          // lanes of what pack has passed over
+}
+
+// hold counts the commands at work that hold a lane.
+type hold struct{ exclusive, shared int }
+
+func (h hold) mode() mode {
+	switch {
+	case h.exclusive > 0:
+		return exclusively
+	case h.shared > 0:
+		return jointly
+	}
+	return 0
+}
+
+func newLine() *line {
+	return &line{known: make(map[uuid.UUID]struct{}), held: make(map[lane]hold), blocked: make(map[lane]mode)}
+}
+
+// knows takes note of an entry and reports whether it was known before.
+func (q *line) knows(e *entry) bool {
+	_, ok := q.known[e.id]
+	q.known[e.id] = struct{}{}
+	return ok
+}
+
+// insert puts entries in their places.
+func (q *line) insert(list ...*entry) {
+	byPosition := func(a, b *entry) int { return cmp.Compare(a.position, b.position) }
+	q.entries = append(q.entries, list...)
+	if !slices.IsSortedFunc(q.entries, byPosition) {
+		slices.SortFunc(q.entries, byPosition)
+	}
+}
+
+// ready counts the entries whose time has come.
+func (q *line) ready(now time.Time) int {
+	n := 0
+	for _, e := range q.entries {
+		if !e.due.After(now) {
+			n++
+		}
+	}
+	return n
+}
+
+// bounds of a batch.
+type bounds struct{ commands, bytes int }
+
+// pack takes the first entries that may run together off the line and holds
+// their lanes; none when nothing may run.
+//
+// An entry that is passed over is not overtaken by a later one that clashes with
+// it. One that waits for its next attempt holds up only its exclusive lanes:
+// among those that append to a lane order means nothing.
+func (q *line) pack(now time.Time, b bounds) []*entry {
+	clear(q.blocked)
+	var batch []*entry
+	bytes, kept, i := 0, 0, 0
+	for ; i < len(q.entries) && len(batch) < b.commands; i++ {
+		e := q.entries[i]
+		waits := e.due.After(now)
+		if !waits && q.free(e) && joins(e, batch) {
+			if len(batch) > 0 && bytes+e.size > b.bytes {
+				break
+			}
+			batch = append(batch, e)
+			bytes += e.size
+			if e.limit > 0 {
+				b.commands = min(b.commands, e.limit)
+			}
+			continue
+		}
+		for _, l := range e.lanes {
+			if !waits || l.mode() == exclusively {
+				q.blocked[l.key()] = max(q.blocked[l.key()], l.mode())
+			}
+		}
+		q.entries[kept] = e
+		kept++
+	}
+	q.entries = slices.Delete(q.entries, kept, i)
+	for _, e := range batch {
+		q.hold(e)
+	}
+	return batch
+}
+
+// free reports whether no lane of e is held or reserved by another.
+func (q *line) free(e *entry) bool {
+	for _, l := range e.lanes {
+		if l.mode().clashes(q.held[l.key()].mode()) || l.mode().clashes(q.blocked[l.key()]) {
+			return false
+		}
+	}
+	return true
+}
+
+// joins reports whether e may be in one transaction with a batch.
+func joins(e *entry, batch []*entry) bool {
+	return len(batch) == 0 || e.identity == batch[0].identity && (e.limit == 0 || len(batch) < e.limit)
+}
+
+// hold takes the lanes of an entry that goes to work.
+func (q *line) hold(e *entry) { q.count(e, 1) }
+
+// finish forgets an entry that was at work.
+func (q *line) finish(e *entry) {
+	q.count(e, -1)
+	delete(q.known, e.id)
+}
+
+// retry puts an entry that was at work back in its place.
+func (q *line) retry(e *entry) {
+	q.count(e, -1)
+	q.insert(e)
+}
+
+func (q *line) count(e *entry, n int) {
+	for _, l := range e.lanes {
+		h := q.held[l.key()]
+		if l.mode() == jointly {
+			h.shared += n
+		} else {
+			h.exclusive += n
+		}
+		if h == (hold{}) {
+			delete(q.held, l.key())
+		} else {
+			q.held[l.key()] = h
+		}
+	}
+}
