@@ -44,6 +44,9 @@ const (
 // a little more.
 const stopTimeout = httpkit.DrainTimeout + 5*time.Second
 
+// leaseTTL is how long a worker that vanished holds up the next.
+const leaseTTL = 5 * time.Second
+
 // process is a process of GX with its parts: one role, or all with "gx up".
 type process struct {
 	build build
@@ -53,6 +56,7 @@ type process struct {
 
 	dsn         string
 	connections int32         // of a pool; 0: as the role says
+	checked     bool          // readiness depends on the database
 	shared      ledger.Ledger // of all roles in this process
 }
 
@@ -109,7 +113,8 @@ func (s *process) stop(lameDuck time.Duration) error {
 	return err
 }
 
-// pool opens a pool with the rights of a role.
+// pool opens a pool with the rights of a role. With the first one readiness
+// depends on the database and its schema.
 func (s *process) pool(ctx context.Context, o postgres.Options) (*pgxpool.Pool, error) {
 	if s.connections > 0 {
 		o.MaxConns = s.connections
@@ -120,6 +125,11 @@ func (s *process) pool(ctx context.Context, o postgres.Options) (*pgxpool.Pool, 
 		return nil, err
 	}
 	s.group.OnStop(stagePools, "connections of "+o.Role, func() error { pool.Close(); return nil })
+	if !s.checked {
+		s.checked = true
+		s.ops.AddCheck("database", pool.Ping)
+		s.ops.AddCheck("schema", func(ctx context.Context) error { return postgres.Current(ctx, pool) })
+	}
 	labels := prometheus.Labels{"role": o.Role}
 	for name, read := range map[string]func(*pgxpool.Stat) int32{
 		"gx_database_connections":      (*pgxpool.Stat).TotalConns,
@@ -130,12 +140,6 @@ func (s *process) pool(ctx context.Context, o postgres.Options) (*pgxpool.Pool, 
 			func() float64 { return float64(read(pool.Stat())) }))
 	}
 	return pool, nil
-}
-
-// checkDatabase makes readiness depend on the database and its schema.
-func (s *process) checkDatabase(pool *pgxpool.Pool) {
-	s.ops.AddCheck("database", pool.Ping)
-	s.ops.AddCheck("schema", func(ctx context.Context) error { return postgres.Current(ctx, pool) })
 }
 
 // ledger runs this process's side of the ledger, once.
@@ -164,7 +168,7 @@ func (s *process) submitter(ctx context.Context, box *outbox.Outbox) error {
 	if err != nil {
 		return err
 	}
-	w := submitter.New(pool, l, submitter.Options{Log: s.log.With("component", "submitter"), Registerer: s.ops.Registry(), Outbox: box})
+	w := submitter.New(pool, l, submitter.Options{Log: s.log.With("component", "submitter"), Registerer: s.ops.Registry(), Outbox: box, LeaseTTL: leaseTTL})
 	s.group.Go(stageWorkers, "submitter", w.Run)
 	s.ops.AddCheck("submitter", w.Check)
 	return nil
@@ -180,7 +184,7 @@ func (s *process) projector(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := projector.New(pool, l, projector.Options{Log: s.log.With("component", "projector"), Registerer: s.ops.Registry()})
+	p := projector.New(pool, l, projector.Options{Log: s.log.With("component", "projector"), Registerer: s.ops.Registry(), LeaseTTL: leaseTTL, LeaseRetry: leaseTTL / 10})
 	s.group.Go(stageWorkers, "projector", p.Run)
 	s.ops.AddCheck("projector", p.Check)
 	return nil
@@ -205,7 +209,6 @@ func (s *process) front(ctx context.Context, connections int32) (*front, error) 
 	}
 	f := &front{pool: pool, outbox: outbox.New(outbox.Options{})}
 	s.group.Go(stageWorkers, "outbox", func(ctx context.Context) error { return f.outbox.Notify(ctx, pool) })
-	s.checkDatabase(pool)
 	return f, nil
 }
 

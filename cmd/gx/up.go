@@ -294,10 +294,6 @@ func (u *up) postgres(ctx context.Context) error {
 func (u *up) migrate(ctx context.Context) error {
 	u.console.step("schema")
 	u.console.progress("migrating the database")
-	applied, err := postgres.Migrate(ctx, u.dsn)
-	if err != nil {
-		return err
-	}
 	pool, err := postgres.Open(ctx, u.dsn, postgres.Options{MaxConns: 1})
 	if err != nil {
 		return err
@@ -311,11 +307,11 @@ func (u *up) migrate(ctx context.Context) error {
 	if have > known {
 		return fmt.Errorf("the database in %s was migrated by a newer GX (schema %d; this one knows %d): use that one", u.dir.Path, have, known)
 	}
-	if applied == 0 {
-		u.console.finish(fmt.Sprintf("version %d", have))
-	} else {
-		u.console.finish(fmt.Sprintf("version %d, %s applied", have, count(int64(applied), "migration")))
+	applied, err := postgres.Migrate(ctx, u.dsn)
+	if err != nil {
+		return err
 	}
+	u.console.finish(fmt.Sprintf("version %d, %s applied", known, count(int64(applied), "migration")))
 	return nil
 }
 
@@ -368,7 +364,7 @@ func (u *up) openLedger(ctx context.Context) error {
 	defer cancel()
 	opened, err := bootstrap.Ledger(ctx, u.pool, u.outbox)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; the logs are in %s", err, filepath.Dir(u.LogFile))
 	}
 	state := "is open"
 	if opened {
