@@ -67,23 +67,28 @@ func transferWithFees(t *tx, p *command.TransferTokens) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.move(movement{From: from, To: to, Amount: p.Amount, Type: EntryTransfer, Quote: quote, Remark: p.Remark}); err != nil {
-		return nil, err
-	}
-	e := &event.TransferCompleted{
-		FromID: from.AccountID, ToID: to.AccountID, Amount: p.Amount, Fee: quote.Fee, FeeBps: quote.Bps, NetReceived: p.Amount,
-		TransferType: string(quote.Type), Scope: string(quote.Scope), FromKind: from.Kind, ToKind: to.Kind,
-		SenderCountry: from.Country, RecipientCountry: to.Country, Remark: p.Remark,
-		FromBalanceAfter: balanceAfter(from), ToBalanceAfter: balanceAfter(to),
-		FromVelocityTimerStart: from.VelocityTaxTimerStart, ToVelocityTimerStart: to.VelocityTaxTimerStart,
-	}
-	if quote.Fee > 0 {
-		e.FeeRecipient = account.OperationsFund
-	}
-	if err := t.emit(e); err != nil {
+	if err := t.pay(movement{From: from, To: to, Amount: p.Amount, Type: EntryTransfer, Quote: quote, Remark: p.Remark}); err != nil {
 		return nil, err
 	}
 	return &transferResult{t.stub.TxID(), p.Amount, quote.Fee, quote.Bps, p.Amount, quote.Type, quote.Scope}, nil
+}
+
+// pay moves money from one party to another and tells everyone.
+func (t *tx) pay(m movement) error {
+	if err := t.move(m); err != nil {
+		return err
+	}
+	e := &event.TransferCompleted{
+		FromID: m.From.AccountID, ToID: m.To.AccountID, Amount: m.Amount, Fee: m.Quote.Fee, FeeBps: m.Quote.Bps, NetReceived: m.Amount,
+		TransferType: string(m.Quote.Type), Scope: string(m.Quote.Scope), FromKind: m.From.Kind, ToKind: m.To.Kind,
+		SenderCountry: m.From.Country, RecipientCountry: m.To.Country, Remark: m.Remark,
+		FromBalanceAfter: balanceAfter(m.From), ToBalanceAfter: balanceAfter(m.To),
+		FromVelocityTimerStart: m.From.VelocityTaxTimerStart, ToVelocityTimerStart: m.To.VelocityTaxTimerStart,
+	}
+	if m.Quote.Fee > 0 {
+		e.FeeRecipient = account.OperationsFund
+	}
+	return t.emit(e)
 }
 
 // quote prices a payment at the rates in force.
