@@ -79,11 +79,13 @@ func many[T any](ctx context.Context, db postgres.DB, what, sql string, args ...
 // sum of its deltas.
 type accountChange struct {
 	id      string
-	kind    account.Kind
+	kind    account.Kind // empty: no event of the run would create the account
 	country string
 	set     bool
+	moved   bool
 	balance int64 // absolute when set, else a delta
 	timer   *time.Time
+	tax     *taxChange
 	status  string // empty: unchanged
 	reason  string
 	frozen  *time.Time
@@ -108,6 +110,38 @@ func (p *Projection) setBalance(m meta, id string, kind account.Kind, country st
 	c.kind, c.country, c.set, c.balance, c.timer = kind, country, true, int64(balance), timer
 }
 
+// stateBalance sets the balance of a cold account that is known.
+func (p *Projection) stateBalance(m meta, id string, balance qirat.Amount, timer *time.Time) error {
+	if account.IsCollective(id) {
+		return misfit("account %s is collective: its balance cannot be stated", id)
+	}
+	c := p.accountChange(m, id)
+	c.set, c.balance, c.timer = true, int64(balance), timer
+	return nil
+}
+
+// payer and payee change either side of a payment between known accounts: a
+// collective one by the amount, another one to the balance that the event states.
+func (p *Projection) payer(m meta, id string, amount qirat.Amount, after *qirat.Amount, timer *time.Time) error {
+	switch {
+	case account.IsCollective(id):
+		return p.debit(m, id, amount)
+	case after == nil:
+		return misfit("the balance of %s is not stated", id)
+	}
+	return p.stateBalance(m, id, *after, timer)
+}
+
+func (p *Projection) payee(m meta, id string, amount qirat.Amount, after *qirat.Amount, timer *time.Time) error {
+	switch {
+	case account.IsCollective(id):
+		return p.credit(m, id, amount)
+	case after == nil:
+		return misfit("the balance of %s is not stated", id)
+	}
+	return p.stateBalance(m, id, *after, timer)
+}
+
 // credit and debit move the balance of a collective account.
 func (p *Projection) credit(m meta, id string, amount qirat.Amount) error {
 	p.pools.received(id, amount)
@@ -128,7 +162,7 @@ func (p *Projection) move(m meta, id string, delta int64) error {
 	if !ok {
 		return misfit("account %s: the sum of its movements is out of range", id)
 	}
-	c.balance = sum
+	c.moved, c.balance = true, sum
 	return nil
 }
 
@@ -152,16 +186,21 @@ func walletUnfrozen(p *Projection, m meta, e *event.WalletUnfrozen) error {
 }
 
 func (p *Projection) flushAccounts(b *batch) {
-	var set, moved, status []*accountChange
+	var set, stated, moved, status, tax []*accountChange
 	for _, c := range sorted(p.accounts) {
 		switch {
-		case c.set:
+		case c.set && c.kind != "":
 			set = append(set, c)
-		case c.balance != 0 || c.status == "":
+		case c.set:
+			stated = append(stated, c)
+		case c.moved:
 			moved = append(moved, c)
 		}
 		if c.status != "" {
 			status = append(status, c)
+		}
+		if c.tax != nil {
+			tax = append(tax, c)
 		}
 	}
 	if len(set) > 0 {
@@ -184,6 +223,19 @@ func (p *Projection) flushAccounts(b *batch) {
 			column(set, func(c *accountChange) time.Time { return c.last.at }),
 			column(set, func(c *accountChange) int64 { return c.last.block }),
 			column(set, func(c *accountChange) int { return c.last.txIndex }))
+	}
+	if len(stated) > 0 {
+		b.exec(len(stated), "stated balances", `
+			UPDATE read.accounts a
+			SET balance = v.balance, velocity_timer_start = v.timer, updated_at = v.at, block = v.block, tx_index = v.tx_index
+			FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::bigint[], $6::int[]) AS v (id, balance, timer, at, block, tx_index)
+			WHERE a.account_id = v.id AND (a.block, a.tx_index) < (v.block, v.tx_index)`,
+			column(stated, func(c *accountChange) string { return c.id }),
+			column(stated, func(c *accountChange) int64 { return c.balance }),
+			column(stated, func(c *accountChange) *time.Time { return c.timer }),
+			column(stated, func(c *accountChange) time.Time { return c.last.at }),
+			column(stated, func(c *accountChange) int64 { return c.last.block }),
+			column(stated, func(c *accountChange) int { return c.last.txIndex }))
 	}
 	if len(moved) > 0 {
 		b.exec(len(moved), "collective balances", `
@@ -217,5 +269,8 @@ func (p *Projection) flushAccounts(b *batch) {
 			UPDATE read.users u SET status = v.status
 			FROM unnest($1::text[], $2::text[]) AS v (id, status)
 			WHERE u.user_id = v.id`, ids, states)
+	}
+	if len(tax) > 0 {
+		p.flushTaxState(b, tax)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/event"
 	"gxcoin.money/gx/protocol/qirat"
+	"gxcoin.money/gx/protocol/trust"
 )
 
 // UserState is a person as the ledger knows them.
@@ -52,12 +53,38 @@ func GenesisStatus(ctx context.Context, db postgres.DB, userID string) (GenesisS
 	return u.Genesis, err
 }
 
+// TrustState is a person's trust score with its parts.
+type TrustState struct {
+	UserID    string
+	Score     trust.Score `db:"-"`
+	UpdatedAt *time.Time  // nil until the first change
+}
+
+// Trust returns the trust score of a person, or ErrNotFound.
+func Trust(ctx context.Context, db postgres.DB, userID string) (TrustState, error) {
+	type row struct {
+		TrustState
+		trust.Score
+	}
+	r, err := one[row](ctx, db, "trust score", `
+		SELECT user_id, trust_family AS family, trust_business AS business, trust_friends AS friends, trust_loans AS loans,
+		       trust_score AS total, trust_at AS updated_at
+		FROM read.users WHERE user_id = $1`, userID)
+	r.TrustState.Score = r.Score
+	return r.TrustState, err
+}
+
 // userChange is what a run of events did to one person.
 type userChange struct {
 	id      string
 	created *event.UserCreated
 	genesis *event.GenesisDistributed
 	at      time.Time // of the genesis decision
+
+	trust     *event.TrustScoreUpdated
+	trustAt   time.Time
+	defaulted *event.LoanDefaulted
+	recovered *event.RecoveryExecuted
 }
 
 func (p *Projection) userChange(id string) *userChange {
@@ -94,14 +121,38 @@ func genesisDistributed(p *Projection, m meta, e *event.GenesisDistributed) erro
 	return p.debit(m, e.PoolSource, e.Amount)
 }
 
+func userStatusChanged(p *Projection, m meta, e *event.UserStatusChanged) error {
+	c := p.accountChange(m, e.UserID)
+	c.status, c.reason, c.frozen = string(e.NewStatus), e.Reason, &m.at
+	if e.NewStatus == account.Active {
+		c.reason, c.frozen = "", nil
+	}
+	return nil
+}
+
+func trustScoreUpdated(p *Projection, m meta, e *event.TrustScoreUpdated) error {
+	c := p.userChange(e.UserID)
+	c.trust, c.trustAt = e, m.at
+	return nil
+}
+
 func (p *Projection) flushUsers(b *batch) {
-	var created, genesis []*userChange
+	var created, genesis, trusted, defaulted, recovered []*userChange
 	for _, c := range sorted(p.users) {
 		if c.created != nil {
 			created = append(created, c)
 		}
 		if c.genesis != nil {
 			genesis = append(genesis, c)
+		}
+		if c.trust != nil {
+			trusted = append(trusted, c)
+		}
+		if c.defaulted != nil {
+			defaulted = append(defaulted, c)
+		}
+		if c.recovered != nil {
+			recovered = append(recovered, c)
 		}
 	}
 	if len(created) > 0 {
@@ -125,5 +176,38 @@ func (p *Projection) flushUsers(b *batch) {
 			column(genesis, func(c *userChange) int { return c.genesis.Phase }),
 			column(genesis, func(c *userChange) int64 { return int64(c.genesis.Amount) }),
 			column(genesis, func(c *userChange) time.Time { return c.at }))
+	}
+	if len(trusted) > 0 {
+		b.exec(len(trusted), "trust scores", `
+			UPDATE read.users u
+			SET trust_score = v.score, trust_family = v.family, trust_business = v.business, trust_friends = v.friends, trust_loans = v.loans, trust_at = v.at
+			FROM unnest($1::text[], $2::int[], $3::int[], $4::int[], $5::int[], $6::int[], $7::timestamptz[])
+			  AS v (id, score, family, business, friends, loans, at)
+			WHERE u.user_id = v.id`,
+			column(trusted, func(c *userChange) string { return c.id }),
+			column(trusted, func(c *userChange) int { return c.trust.Score }),
+			column(trusted, func(c *userChange) int { return c.trust.Family }),
+			column(trusted, func(c *userChange) int { return c.trust.Business }),
+			column(trusted, func(c *userChange) int { return c.trust.Friends }),
+			column(trusted, func(c *userChange) int { return c.trust.Loans }),
+			column(trusted, func(c *userChange) time.Time { return c.trustAt }))
+	}
+	if len(defaulted) > 0 {
+		b.exec(len(defaulted), "defaults", `
+			UPDATE read.users u SET loan_defaults = v.defaults, loan_banned = v.banned
+			FROM unnest($1::text[], $2::int[], $3::boolean[]) AS v (id, defaults, banned)
+			WHERE u.user_id = v.id`,
+			column(defaulted, func(c *userChange) string { return c.id }),
+			column(defaulted, func(c *userChange) int { return c.defaulted.Defaults }),
+			column(defaulted, func(c *userChange) bool { return c.defaulted.Banned }))
+	}
+	if len(recovered) > 0 {
+		b.exec(len(recovered), "recovered people", `
+			UPDATE read.users u SET recovery_epoch = v.epoch, controller_key_hash = v.key
+			FROM unnest($1::text[], $2::int[], $3::text[]) AS v (id, epoch, key)
+			WHERE u.user_id = v.id`,
+			column(recovered, func(c *userChange) string { return c.id }),
+			column(recovered, func(c *userChange) int { return c.recovered.RecoveryEpoch }),
+			column(recovered, func(c *userChange) string { return c.recovered.ControllerKeyHash }))
 	}
 }

@@ -2,10 +2,10 @@ package readmodel
 
 import (
 	"context"
-	"time"
 
 	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/protocol/account"
+	"gxcoin.money/gx/protocol/event"
 	"gxcoin.money/gx/protocol/qirat"
 )
 
@@ -99,6 +99,15 @@ func (c poolChanges) received(id string, amount qirat.Amount) {
 	}
 }
 
+func poolDisbursed(p *Projection, m meta, e *event.PoolDisbursed) error {
+	p.addEntry(m, 0, Entry{AccountID: e.PoolID, Type: PoolDisbursement, Counterparty: e.RecipientID, Amount: e.Amount, Remark: e.Reason})
+	p.addEntry(m, 1, Entry{AccountID: e.RecipientID, Type: Grant, Counterparty: e.PoolID, Amount: e.Amount, Remark: e.Reason, BalanceAfter: e.RecipientBalanceAfter})
+	if err := p.debit(m, e.PoolID, e.Amount); err != nil {
+		return err
+	}
+	return p.payee(m, e.RecipientID, e.Amount, e.RecipientBalanceAfter, e.RecipientVelocityTimerStart)
+}
+
 func (p *Projection) flushPools(b *batch) {
 	if o := p.pools.opened; len(o) > 0 {
 		b.exec(len(o), "pools", `
@@ -116,29 +125,4 @@ func (p *Projection) flushPools(b *batch) {
 			column(m, func(s *poolMove) int64 { return s.distributed }),
 			column(m, func(s *poolMove) int64 { return s.got }))
 	}
-}
-
-// TreasuryState is the national treasury of a country.
-type TreasuryState struct {
-	CountryCode string
-	AccountID   string
-	Status      string // TreasuryLocked or TreasuryActive; credits arrive in both
-	OrgID       *string
-	ActivatedAt *time.Time
-	Balance     qirat.Amount
-	UpdatedAt   time.Time
-}
-
-// Status of a treasury.
-const (
-	TreasuryLocked = "LOCKED"
-	TreasuryActive = "ACTIVE"
-)
-
-// Treasury returns the treasury of a country, or ErrNotFound.
-func Treasury(ctx context.Context, db postgres.DB, countryCode string) (TreasuryState, error) {
-	return one[TreasuryState](ctx, db, "treasury", `
-		SELECT t.country_code, t.account_id, t.status, t.org_id, t.activated_at, a.balance, a.updated_at
-		FROM read.treasuries t JOIN read.accounts a USING (account_id)
-		WHERE t.country_code = $1`, countryCode)
 }

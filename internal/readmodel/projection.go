@@ -31,11 +31,31 @@ type Projection struct {
 	pools    poolChanges
 	system   systemChange
 	dead     []DeadLetter
+
+	relationships map[string]*relationshipChange
+	guardians     map[string]*nomination
+	recoveries    map[string]*recoveryChange
+	organizations map[string]*organizationChange
+	rules         map[ruleKey]*ruleChange
+	multisig      map[string]*multiSigChange
+	decisions     map[decisionKey]*decision
+	loans         map[string]*loanChange
+	proposals     map[string]*proposalChange
+	votes         []Vote
+	treasuries    []treasuryChange
+	admins        map[string]*adminChange
+	assessments   []assessmentRow
 }
 
 // NewProjection returns an empty projection.
 func NewProjection() *Projection {
-	return &Projection{accounts: map[string]*accountChange{}, users: map[string]*userChange{}, country: newCountryChanges(), pools: newPoolChanges()}
+	return &Projection{
+		accounts: map[string]*accountChange{}, users: map[string]*userChange{}, country: newCountryChanges(), pools: newPoolChanges(),
+		relationships: map[string]*relationshipChange{}, guardians: map[string]*nomination{}, recoveries: map[string]*recoveryChange{},
+		organizations: map[string]*organizationChange{}, rules: map[ruleKey]*ruleChange{},
+		multisig: map[string]*multiSigChange{}, decisions: map[decisionKey]*decision{},
+		loans: map[string]*loanChange{}, proposals: map[string]*proposalChange{}, admins: map[string]*adminChange{},
+	}
 }
 
 // meta is what a handler knows about the event beside its content.
@@ -85,6 +105,50 @@ func init() {
 	register(on(transferCompleted))
 	register(on(walletFrozen))
 	register(on(walletUnfrozen))
+	register(on(internalTransfer))
+	register(on(poolDisbursed))
+	register(on(systemParameterUpdated))
+	register(on(adminAppointed))
+	register(on(adminRevoked))
+	register(on(treasuryActivated))
+	register(on(userStatusChanged))
+	register(on(trustScoreUpdated))
+	register(on(relationshipRequested))
+	register(on(relationshipConfirmed))
+	register(on(relationshipRejected))
+	register(on(relationshipEnded))
+	register(on(guardiansNominated))
+	register(on(recoveryInitiated))
+	register(on(recoveryVoteCast))
+	register(on(recoveryConfirmed))
+	register(on(recoveryExecuted))
+	register(on(recoveryCancelled))
+	register(on(recoveryExpired))
+	register(on(organizationProposed))
+	register(on(membershipEndorsed))
+	register(on(organizationActivated))
+	register(on(authRuleDefined))
+	register(on(multiSigTxInitiated))
+	register(on(multiSigTxApproved))
+	register(on(multiSigTxExecuted))
+	register(on(multiSigTxExecutionFailed))
+	register(on(multiSigTxRejected))
+	register(on(multiSigTxCancelled))
+	register(on(multiSigTxExpired))
+	register(on(loanApplicationReceived))
+	register(on(loanApproved))
+	register(on(loanRejected))
+	register(on(loanCancelled))
+	register(on(loanRepaid))
+	register(on(loanDefaulted))
+	register(on(proposalSubmitted))
+	register(on(voteCast))
+	register(on(proposalTallied))
+	register(on(proposalExecuted))
+	register(on(proposalFailed))
+	register(on(proposalCancelled))
+	register(on(velocityTaxApplied))
+	register(on(velocityTaxExemptionChanged))
 }
 
 // Add accumulates the effects of the next transaction. Its errors are ErrData.
@@ -126,6 +190,17 @@ func (p *Projection) Flush(ctx context.Context, tx pgx.Tx, to Position) error {
 	p.flushPools(b)
 	p.flushCountries(b)
 	p.flushSystem(b)
+	p.flushAdmins(b)
+	p.flushTreasuries(b)
+	p.flushRelationships(b)
+	p.flushGuardians(b)
+	p.flushRecoveries(b)
+	p.flushOrganizations(b)
+	p.flushRules(b)
+	p.flushMultiSig(b)
+	p.flushLoans(b)
+	p.flushProposals(b)
+	p.flushAssessments(b)
 	p.flushEntries(b)
 	for _, d := range p.dead {
 		bury(b, d)
@@ -186,6 +261,27 @@ func sorted[V any](m map[string]V) []V {
 	out := make([]V, 0, len(m))
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		out = append(out, m[k])
+	}
+	return out
+}
+
+// entry returns the value of a key, made when it is missing.
+func entry[K comparable, V any](m map[K]*V, k K, make func() *V) *V {
+	v := m[k]
+	if v == nil {
+		v = make()
+		m[k] = v
+	}
+	return v
+}
+
+// filter returns the rows that satisfy a condition.
+func filter[R any](rows []R, keep func(R) bool) []R {
+	var out []R
+	for _, r := range rows {
+		if keep(r) {
+			out = append(out, r)
+		}
 	}
 	return out
 }

@@ -139,7 +139,7 @@ func TestSystem(t *testing.T) {
 		t.Error(diff)
 	}
 	params := must[[]readmodel.Parameter](t)(readmodel.Parameters(t.Context(), w.pool))
-	if diff := cmp.Diff([]readmodel.Parameter{{ParamID: "fee.p2p.local.low", Value: "5", UpdatedAt: opened}}, params); diff != "" {
+	if diff := cmp.Diff([]readmodel.Parameter{{ParamID: "fee.p2p.local.low", Value: "5", Source: "BOOTSTRAP", UpdatedAt: opened}}, params); diff != "" {
 		t.Error(diff)
 	}
 	w.checkBalances()

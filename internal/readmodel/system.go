@@ -28,12 +28,14 @@ func SystemStatus(ctx context.Context, db postgres.DB) (SystemState, error) {
 type Parameter struct {
 	ParamID   string
 	Value     string
+	Source    string // BOOTSTRAP, or status.ParameterSource
+	Cause     string // the proposal, or the reason of an emergency
 	UpdatedAt time.Time
 }
 
 // Parameters returns every parameter, sorted by id.
 func Parameters(ctx context.Context, db postgres.DB) ([]Parameter, error) {
-	return many[Parameter](ctx, db, "parameters", `SELECT param_id, value, updated_at FROM read.parameters ORDER BY param_id`)
+	return many[Parameter](ctx, db, "parameters", `SELECT param_id, value, source, cause, updated_at FROM read.parameters ORDER BY param_id`)
 }
 
 // systemChange is what a run of events did to the system; nil is unchanged.
@@ -65,8 +67,16 @@ func systemBootstrapped(p *Projection, m meta, e *event.SystemBootstrapped) erro
 	p.system.maxSupply, p.system.at = &supply, m.at
 	p.system.parameters = make(map[string]Parameter, len(e.Parameters))
 	for _, v := range e.Parameters {
-		p.system.parameters[v.ParamID] = Parameter{v.ParamID, v.Value, m.at}
+		p.system.parameters[v.ParamID] = Parameter{v.ParamID, v.Value, "BOOTSTRAP", "", m.at}
 	}
+	return nil
+}
+
+func systemParameterUpdated(p *Projection, m meta, e *event.SystemParameterUpdated) error {
+	if p.system.parameters == nil {
+		p.system.parameters = map[string]Parameter{}
+	}
+	p.system.parameters[e.ParamID] = Parameter{e.ParamID, e.NewValue, string(e.Source), e.Cause, m.at}
 	return nil
 }
 
@@ -107,10 +117,14 @@ func (p *Projection) flushSystem(b *batch) {
 	}
 	if v := sorted(s.parameters); len(v) > 0 {
 		b.exec(len(v), "parameters", `
-			INSERT INTO read.parameters (param_id, value, updated_at) SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
-			ON CONFLICT (param_id) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at`,
+			INSERT INTO read.parameters (param_id, value, source, cause, updated_at)
+			SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+			ON CONFLICT (param_id) DO UPDATE
+			SET value = excluded.value, source = excluded.source, cause = excluded.cause, updated_at = excluded.updated_at`,
 			column(v, func(p Parameter) string { return p.ParamID }),
 			column(v, func(p Parameter) string { return p.Value }),
+			column(v, func(p Parameter) string { return p.Source }),
+			column(v, func(p Parameter) string { return p.Cause }),
 			column(v, func(p Parameter) time.Time { return p.UpdatedAt }))
 	}
 }

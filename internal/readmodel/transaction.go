@@ -11,6 +11,7 @@ import (
 
 	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/protocol/account"
+	"gxcoin.money/gx/protocol/command"
 	"gxcoin.money/gx/protocol/event"
 	"gxcoin.money/gx/protocol/qirat"
 )
@@ -27,12 +28,21 @@ const (
 	Genesis          EntryType = "GENESIS"           // credit of a person
 	GovtGenesis      EntryType = "GOVT_GENESIS"      // credit of a treasury
 	PoolDisbursement EntryType = "POOL_DISBURSEMENT" // debit of a pool
+	Grant            EntryType = "GRANT"             // credit from a pool
+	LoanDisbursement EntryType = "LOAN_DISBURSEMENT" // credit of a borrower
+	LoanRepayment    EntryType = "LOAN_REPAYMENT"    // debit of whoever repays
+	LoanCollection   EntryType = "LOAN_COLLECTION"   // credit of the loan pool
+	VelocityTax      EntryType = "TAX"               // debit of the taxed
+	TaxCollection    EntryType = "TAX_COLLECTION"    // credit of a treasury or of the redistribution pool
+	AdjustmentDebit  EntryType = "ADJUSTMENT_DEBIT"
+	AdjustmentCredit EntryType = "ADJUSTMENT_CREDIT"
+	Reward           EntryType = "REWARD" // credit from redistributed fees
 )
 
 // Credit reports whether entries of the type add to the balance.
 func (t EntryType) Credit() bool {
 	switch t {
-	case Received, FeeCollection, Genesis, GovtGenesis:
+	case Received, FeeCollection, Genesis, GovtGenesis, Grant, LoanDisbursement, LoanCollection, TaxCollection, AdjustmentCredit, Reward:
 		return true
 	}
 	return false
@@ -116,47 +126,33 @@ type Page struct {
 // that arrive later never move those of the following pages. An account
 // without entries, or unknown, has an empty statement.
 func Statement(ctx context.Context, db postgres.DB, accountID string, f Filter) (Page, error) {
-	limit := f.Limit
-	if limit <= 0 {
-		limit = DefaultPage
-	}
-	limit = min(limit, MaxPage)
-	where := []string{"account_id = $1"}
-	args := []any{accountID}
-	narrow := func(cond string, values ...any) {
-		places := make([]any, len(values))
-		for i, v := range values {
-			args = append(args, v)
-			places[i] = len(args)
-		}
-		where = append(where, fmt.Sprintf(cond, places...))
-	}
+	var q query
+	q.add("account_id = $%d", accountID)
 	if c := f.Before; c != nil {
-		narrow("(block, tx_index, seq, entry) < ($%d, $%d, $%d, $%d)", c.Block, c.TxIndex, c.Seq, c.Entry)
+		q.add("(block, tx_index, seq, entry) < ($%d, $%d, $%d, $%d)", c.Block, c.TxIndex, c.Seq, c.Entry)
 	}
-	if len(f.Types) > 0 {
-		narrow("type = ANY($%d)", column(f.Types, func(t EntryType) string { return string(t) }))
-	}
+	oneOf(&q, "type", f.Types)
 	if f.Counterparty != "" {
-		narrow("counterparty = $%d", f.Counterparty)
+		q.add("counterparty = $%d", f.Counterparty)
 	}
 	if !f.From.IsZero() {
-		narrow("at >= $%d", f.From)
+		q.add("at >= $%d", f.From)
 	}
 	if !f.To.IsZero() {
-		narrow("at < $%d", f.To)
+		q.add("at < $%d", f.To)
 	}
 	if f.Min > 0 {
-		narrow("amount >= $%d", int64(f.Min))
+		q.add("amount >= $%d", int64(f.Min))
 	}
 	if f.Max > 0 {
-		narrow("amount <= $%d", int64(f.Max))
+		q.add("amount <= $%d", int64(f.Max))
 	}
+	limit := Window{Limit: f.Limit}.limit()
 	// One more than asked tells whether a next page exists.
 	rows, err := many[statementRow](ctx, db, "statement", `
 		SELECT account_id, transaction_id, tx_id, type, counterparty, amount, fee, remark, balance_after, command_id, at, block, tx_index, seq, entry
-		FROM read.transactions WHERE `+strings.Join(where, " AND ")+`
-		ORDER BY block DESC, tx_index DESC, seq DESC, entry DESC LIMIT `+strconv.Itoa(limit+1), args...)
+		FROM read.transactions`+q.sql()+`
+		ORDER BY block DESC, tx_index DESC, seq DESC, entry DESC LIMIT `+strconv.Itoa(limit+1), q.args...)
 	if err != nil {
 		return Page{}, err
 	}
@@ -226,6 +222,19 @@ func transferCompleted(p *Projection, m meta, e *event.TransferCompleted) error 
 	p.addEntry(m, 2, Entry{AccountID: e.FromID, Type: Fee, Counterparty: e.FeeRecipient, Amount: e.Fee, BalanceAfter: e.FromBalanceAfter})
 	p.addEntry(m, 3, Entry{AccountID: e.FeeRecipient, Type: FeeCollection, Counterparty: e.FromID, Amount: e.Fee})
 	return p.credit(m, e.FeeRecipient, e.Fee)
+}
+
+func internalTransfer(p *Projection, m meta, e *event.InternalTransfer) error {
+	credit := AdjustmentCredit
+	if e.Type == command.FeeRedistribution {
+		credit = Reward
+	}
+	p.addEntry(m, 0, Entry{AccountID: e.FromID, Type: AdjustmentDebit, Counterparty: e.ToID, Amount: e.Amount, Remark: e.Remark, BalanceAfter: e.FromBalanceAfter})
+	p.addEntry(m, 1, Entry{AccountID: e.ToID, Type: credit, Counterparty: e.FromID, Amount: e.Amount, Remark: e.Remark, BalanceAfter: e.ToBalanceAfter})
+	if err := p.payer(m, e.FromID, e.Amount, e.FromBalanceAfter, e.FromVelocityTimerStart); err != nil {
+		return err
+	}
+	return p.payee(m, e.ToID, e.Amount, e.ToBalanceAfter, e.ToVelocityTimerStart)
 }
 
 func (p *Projection) flushEntries(b *batch) {
