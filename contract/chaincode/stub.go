@@ -3,7 +3,6 @@ package chaincode
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
 	"unicode/utf8"
 
@@ -70,38 +69,6 @@ func (s *stub) GetMany(keys []string) ([][]byte, error) {
 	return values, nil
 }
 
-// Scan reads ahead: up to a hundred keys behind the last that yield saw are
-// protected against phantoms too.
-func (s *stub) Scan(start, end string, limit int, yield func(key string, value []byte) bool) error {
-	if err := errors.Join(checkKey(start), checkKey(end)); err != nil {
-		return fmt.Errorf("a scan needs both bounds: %w", err)
-	}
-	if start >= end {
-		return nil
-	}
-	var keys shim.StateQueryIteratorInterface
-	var err error
-	if limit > 0 {
-		s.limited = true
-		keys, _, err = s.fabric.GetStateByRangeWithPagination(start, end, int32(min(limit, math.MaxInt32)), "")
-	} else {
-		keys, err = s.fabric.GetStateByRange(start, end)
-	}
-	if err := s.failed(err); err != nil {
-		return err
-	}
-	for keys.HasNext() {
-		kv, err := keys.Next()
-		if err := s.failed(err); err != nil {
-			return err
-		}
-		if !yield(kv.GetKey(), kv.GetValue()) {
-			break
-		}
-	}
-	return s.failed(keys.Close())
-}
-
 func (s *stub) Put(key string, value []byte) error {
 	if err := checkKey(key); err != nil {
 		return err
@@ -136,14 +103,11 @@ func (s *stub) failed(err error) error {
 	return err
 }
 
-// checkKey accepts what Fabric can store and scan. Keys that begin with NUL are
-// Fabric's composite keys, which range queries do not reach.
+// checkKey accepts what Fabric can store.
 func checkKey(key string) error {
 	switch {
 	case key == "":
 		return errors.New("a key is empty")
-	case key[0] == 0:
-		return fmt.Errorf("the key %q begins with NUL", key)
 	case !utf8.ValidString(key):
 		return fmt.Errorf("the key %q is not valid UTF-8", key)
 	}

@@ -58,7 +58,7 @@ type Event struct {
 
 // BlockTx is a transaction as recorded in a block, valid or not.
 type BlockTx struct {
-	ID    string
+	ID    string // empty when an earlier transaction has the id: it was ordered again
 	Index int
 	Code  Code
 	Time  time.Time // the proposal's timestamp

@@ -53,7 +53,7 @@ func (s *suite) resubmission() {
 		}
 	}
 	for id, n := range seen {
-		if n != 1 {
+		if n != 1 && id != "" {
 			s.Errorf("transaction %s is recorded %d times", id, n)
 		}
 	}

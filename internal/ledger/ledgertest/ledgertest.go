@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T, cc contract.Chaincode) ledger.Led
 		{"evaluation leaves nothing", (*suite).evaluation},
 		{"limits of the stub", (*suite).limits},
 		{"keys and their order", (*suite).keys},
+		{"composite keys", (*suite).composite},
 		{"large values", (*suite).large},
 		{"resubmission", (*suite).resubmission},
 		{"foreign bytes are refused", (*suite).foreign},

@@ -1,0 +1,102 @@
+package fabric
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"gxcoin.money/gx/internal/fabric/connection"
+	"gxcoin.money/gx/protocol/role"
+)
+
+// watchWallet is how often the wallet is looked at for renewed certificates.
+const watchWallet = 30 * time.Second
+
+// identities are the client identities of our organization, one for each ledger
+// role. A certificate that is renewed in the wallet is taken into use.
+type identities struct {
+	msp, wallet string
+	log         *slog.Logger
+
+	mu     sync.RWMutex
+	byRole map[role.Role]walletEntry
+}
+
+type walletEntry struct {
+	*connection.Identity
+	modified time.Time // of the certificate's file
+}
+
+func readIdentities(msp, wallet string, log *slog.Logger) (*identities, error) {
+	ids := &identities{msp: msp, wallet: wallet, log: log, byRole: make(map[role.Role]walletEntry)}
+	for _, r := range role.All {
+		e, err := ids.read(r)
+		if err != nil {
+			return nil, err
+		}
+		ids.byRole[r] = e
+	}
+	return ids, nil
+}
+
+func (ids *identities) read(r role.Role) (walletEntry, error) {
+	cert, key := connection.WalletFiles(ids.wallet, connection.RoleName(r))
+	info, err := os.Stat(cert)
+	if err != nil {
+		return walletEntry{}, fmt.Errorf("identity: %w", err)
+	}
+	id, err := connection.ReadIdentity(ids.msp, cert, key)
+	return walletEntry{id, info.ModTime()}, err
+}
+
+// of returns the identity that carries a role.
+func (ids *identities) of(r role.Role) (*connection.Identity, error) {
+	ids.mu.RLock()
+	defer ids.mu.RUnlock()
+	e, ok := ids.byRole[r]
+	if !ok {
+		return nil, fmt.Errorf("the wallet has no identity for role %q", r)
+	}
+	return e.Identity, nil
+}
+
+// any returns the identity for what every member may do.
+func (ids *identities) any() *connection.Identity {
+	ids.mu.RLock()
+	defer ids.mu.RUnlock()
+	return ids.byRole[role.PartnerAPI].Identity
+}
+
+func (ids *identities) watch(ctx context.Context) error {
+	tick := time.NewTicker(watchWallet)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			ids.refresh()
+		}
+	}
+}
+
+// refresh takes renewed certificates into use.
+func (ids *identities) refresh() {
+	for _, r := range role.All {
+		fresh, err := ids.read(r)
+		if err != nil {
+			ids.log.Error("an identity in the wallet can't be read; the one before stays in use", slog.String("role", string(r)), slog.Any("err", err))
+			continue
+		}
+		ids.mu.Lock()
+		renewed := !fresh.modified.Equal(ids.byRole[r].modified)
+		ids.byRole[r] = fresh
+		ids.mu.Unlock()
+		if renewed {
+			ids.log.Info("a renewed identity is in use", slog.String("role", string(r)), slog.Time("notAfter", fresh.Certificate.NotAfter))
+		}
+	}
+}
