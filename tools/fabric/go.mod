@@ -3,9 +3,7 @@ module gxcoin.money/gx/tools/fabric
 go 1.26.0
 
 tool (
-	github.com/hyperledger/fabric/cmd/configtxgen
 	github.com/hyperledger/fabric/cmd/orderer
-	github.com/hyperledger/fabric/cmd/osnadmin
 	github.com/hyperledger/fabric/cmd/peer
 )
 
