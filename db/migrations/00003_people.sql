@@ -1,0 +1,124 @@
+-- +goose Up
+
+-- +goose StatementBegin
+DO $$
+BEGIN
+  CREATE ROLE gx_sealer NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$;
+-- +goose StatementEnd
+GRANT USAGE ON SCHEMA app TO gx_sealer;
+GRANT SELECT ON public.goose_db_version TO gx_sealer;
+GRANT SELECT, INSERT, UPDATE ON app.leases TO gx_sealer;
+
+-- The audit trail. A record is written to audit_pending in the transaction of
+-- the act; the sealer moves it to audit, in one chain of hashes.
+CREATE TABLE app.audit_pending (
+  position      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at            timestamptz NOT NULL,
+  actor         text NOT NULL,
+  role          text NOT NULL DEFAULT '',
+  session_id    uuid,
+  action        text NOT NULL,
+  resource_type text NOT NULL,
+  resource_id   text NOT NULL DEFAULT '',
+  approval_id   uuid,
+  request_id    text NOT NULL DEFAULT '',
+  address       text NOT NULL DEFAULT '',
+  user_agent    text NOT NULL DEFAULT '',
+  detail        bytea NOT NULL DEFAULT '{}'
+);
+CREATE TABLE app.audit (
+  sequence      bigint PRIMARY KEY CHECK (sequence > 0),
+  position      bigint NOT NULL UNIQUE,
+  at            timestamptz NOT NULL,
+  actor         text NOT NULL,
+  role          text NOT NULL,
+  session_id    uuid,
+  action        text NOT NULL,
+  resource_type text NOT NULL,
+  resource_id   text NOT NULL,
+  approval_id   uuid,
+  request_id    text NOT NULL,
+  address       text NOT NULL,
+  user_agent    text NOT NULL,
+  detail        bytea NOT NULL,
+  prev_hash     bytea NOT NULL UNIQUE,
+  hash          bytea NOT NULL
+);
+CREATE INDEX audit_actor ON app.audit (actor, sequence);
+CREATE INDEX audit_resource ON app.audit (resource_id, sequence);
+CREATE INDEX audit_approval ON app.audit (approval_id) WHERE approval_id IS NOT NULL;
+-- The end of the chain.
+CREATE TABLE app.audit_head (
+  singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+  sequence  bigint NOT NULL,
+  hash      bytea NOT NULL
+) WITH (fillfactor = 50);
+INSERT INTO app.audit_head (sequence, hash) VALUES (0, decode(repeat('00', 32), 'hex'));
+
+GRANT INSERT ON app.audit_pending TO gx_service;
+GRANT SELECT ON app.audit_pending, app.audit, app.audit_head TO gx_service, gx_verifier;
+GRANT SELECT, DELETE ON app.audit_pending TO gx_sealer;
+GRANT SELECT, INSERT ON app.audit TO gx_sealer;
+GRANT SELECT, UPDATE ON app.audit_head TO gx_sealer;
+
+-- +goose StatementBegin
+CREATE FUNCTION app.append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '%.% is append-only', TG_TABLE_SCHEMA, TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON app.audit
+  FOR EACH STATEMENT EXECUTE FUNCTION app.append_only();
+CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON app.audit_pending
+  FOR EACH STATEMENT EXECUTE FUNCTION app.append_only();
+
+-- A pending record goes nowhere but into the chain.
+-- +goose StatementBegin
+CREATE FUNCTION app.audit_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE lost bigint;
+BEGIN
+  SELECT g.position INTO lost FROM gone g LEFT JOIN app.audit a ON a.position = g.position
+  WHERE (a.at, a.actor, a.role, a.session_id, a.action, a.resource_type, a.resource_id, a.approval_id, a.request_id, a.address, a.user_agent, a.detail)
+        IS DISTINCT FROM
+        (g.at, g.actor, g.role, g.session_id, g.action, g.resource_type, g.resource_id, g.approval_id, g.request_id, g.address, g.user_agent, g.detail)
+  LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'app.audit_pending is append-only: record % is not sealed', lost USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN NULL;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER sealed AFTER DELETE ON app.audit_pending REFERENCING OLD TABLE AS gone
+  FOR EACH STATEMENT EXECUTE FUNCTION app.audit_sealed();
+
+-- Whatever is to change the ledger leaves a record, whoever enqueues it.
+-- +goose StatementBegin
+CREATE FUNCTION app.audit_command() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  INSERT INTO app.audit_pending (at, actor, action, resource_type, resource_id, request_id, detail)
+  VALUES (NEW.created_at, NEW.principal, 'COMMAND_ACCEPTED', 'command', NEW.id::text, NEW.correlation_id,
+          convert_to(json_build_object('type', NEW.type, 'actor', NEW.actor, 'payloadSha256', encode(sha256(NEW.payload), 'hex'))::text, 'UTF8'));
+  RETURN NULL;
+END $$;
+CREATE FUNCTION app.audit_dead_command() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  INSERT INTO app.audit_pending (at, actor, action, resource_type, resource_id, detail)
+  VALUES (NEW.resolved_at, NEW.resolved_by, 'COMMAND_' || NEW.resolution, 'command', NEW.command_id::text,
+          convert_to(json_build_object('reason', NEW.reason)::text, 'UTF8'));
+  RETURN NULL;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER audit AFTER INSERT ON app.commands FOR EACH ROW EXECUTE FUNCTION app.audit_command();
+CREATE TRIGGER audit AFTER UPDATE OF resolution ON app.dead_commands FOR EACH ROW
+  WHEN (OLD.resolution = '' AND NEW.resolution <> '') EXECUTE FUNCTION app.audit_dead_command();
+
+-- +goose Down
+DROP TRIGGER audit ON app.dead_commands;
+DROP TRIGGER audit ON app.commands;
+DROP FUNCTION app.audit_dead_command, app.audit_command;
+DROP TABLE app.audit_head, app.audit, app.audit_pending;
+DROP FUNCTION app.audit_sealed, app.append_only;
+REVOKE ALL ON app.leases, public.goose_db_version FROM gx_sealer;
+REVOKE ALL ON SCHEMA app FROM gx_sealer;
