@@ -47,7 +47,11 @@ func requestAttrs(ctx context.Context) []slog.Attr {
 	if x.RequestID == "" {
 		return nil
 	}
-	return []slog.Attr{slog.String("requestId", x.RequestID), slog.String("traceId", x.Trace.ID())}
+	attrs := []slog.Attr{slog.String("requestId", x.RequestID), slog.String("traceId", x.Trace.ID())}
+	if x.CommandID != "" {
+		attrs = append(attrs, slog.String("commandId", x.CommandID))
+	}
+	return attrs
 }
 
 func isTerminal(w io.Writer) bool {

@@ -37,6 +37,10 @@ func TestTransfer(t *testing.T) {
 		t.Errorf("stored %s %s %s %s", payload, correlation, trace, actor)
 	}
 
+	if log := s.log.String(); !strings.Contains(log, `"commandId":"`+id+`"`) || !strings.Contains(log, `"requestId":"req-1"`) {
+		t.Errorf("the log does not join request and command: %s", log)
+	}
+
 	// The same request, under any of its names, is the same command.
 	for _, again := range []any{body, map[string]any{"toUserId": bob.gx, "fromUserId": ada.profile.String(), "amount": "50000000", "remark": "lunch"}} {
 		a := s.call("tokenomics", "POST", "/transfers", ada.bearer, again, "X-Idempotency-Key", k).want(t, 202, "")

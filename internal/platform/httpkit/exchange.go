@@ -16,6 +16,7 @@ type Exchange struct {
 	RequestID string // from X-Request-Id when it is safe, else a UUID of version 7
 	Trace     Trace
 	Principal string // who asked, set by authentication; empty when anonymous
+	CommandID string // the last command that was accepted in its course; empty without
 	Log       *slog.Logger
 
 	path string

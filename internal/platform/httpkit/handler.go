@@ -106,10 +106,15 @@ func (h *Handler) finish(r *http.Request, x *Exchange, rw *responseWriter, took 
 	if strings.HasSuffix(route, "z") || route == "/health" {
 		level = slog.LevelDebug // probes
 	}
-	h.log.LogAttrs(r.Context(), level, "request",
+	attrs := []slog.Attr{
 		slog.String("requestId", x.RequestID), slog.String("traceId", x.Trace.ID()), slog.String("principalId", x.Principal),
 		slog.String("method", r.Method), slog.String("route", route), slog.Int("status", status),
-		slog.Float64("durMs", float64(took.Microseconds())/1000))
+		slog.Float64("durMs", float64(took.Microseconds())/1000),
+	}
+	if x.CommandID != "" {
+		attrs = append(attrs, slog.String("commandId", x.CommandID))
+	}
+	h.log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
 // route returns the template that matched, so that logs and metrics never hold

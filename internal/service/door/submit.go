@@ -106,6 +106,7 @@ func (d *Door) Enqueue(ctx context.Context, db postgres.DB, principal, route, ke
 	if err != nil {
 		return outbox.Accepted{}, Receipt{}, refused(err)
 	}
+	x.CommandID = stored.ID.String()
 	if stored.Replayed {
 		r = Receipt{}
 		if err := json.Unmarshal(stored.Response, &r); err != nil {
