@@ -18,6 +18,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
+
+	"gxcoin.money/gx/internal/platform/debian"
 )
 
 const starterEnv = "GX_PGEMBED_TEST_STARTER"
@@ -425,7 +427,7 @@ func TestInstaller(t *testing.T) {
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	var said []string
-	in := installer{filepath.Join(dir, "conf", "createcluster.conf"), filepath.Join(dir, "lists"), func(s string) { said = append(said, s) }}
+	in := installer{filepath.Join(dir, "conf", "createcluster.conf"), debian.Packages{Lists: filepath.Join(dir, "lists"), Progress: func(s string) { said = append(said, s) }}}
 	took := func() []string {
 		content, err := os.ReadFile(calls)
 		if err != nil {
@@ -452,7 +454,7 @@ func TestInstaller(t *testing.T) {
 		t.Errorf("createcluster.conf is %q, error %v", conf, err)
 	}
 
-	for _, path := range []string{in.lists + "/x_Packages", dir + "/broken"} {
+	for _, path := range []string{in.packages.Lists + "/x_Packages", dir + "/broken"} {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -91,7 +91,7 @@ func (c *cluster) start(ctx context.Context) (*Server, error) {
 // installation finds the programs for the data directory, or gets them.
 func (c *cluster) installation(ctx context.Context, major int) (installation, error) {
 	found, err := installations()
-	if in := newInstaller(c.Progress); errors.Is(err, ErrNoBinaries) && c.Install && in.possible() {
+	if in := newInstaller(c.Progress); errors.Is(err, ErrNoBinaries) && c.Install && in.packages.Possible() {
 		if err := in.run(ctx); err != nil {
 			return installation{}, err
 		}
