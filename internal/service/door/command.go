@@ -104,33 +104,30 @@ func view(c outbox.Command) CommandView {
 func (v CommandView) final() bool { return v.Projected || v.Status == Failed }
 
 // await returns the command, waiting until ctx ends for its end to be visible.
-func (d *Door) await(ctx context.Context, id uuid.UUID) (CommandView, bool, error) {
-	c, err := outbox.Find(ctx, d.Pool, id)
-	if err != nil {
-		return CommandView{}, false, err
+func (d *Door) await(ctx context.Context, id uuid.UUID) (c outbox.Command, final bool, err error) {
+	if c, err = outbox.Find(ctx, d.Pool, id); err != nil {
+		return c, false, err
 	}
-	if v := view(c); v.final() || d.Watcher == nil {
-		return v, v.final(), nil
+	if final = view(c).final(); final || d.Watcher == nil {
+		return c, final, nil
 	}
 	_, err = d.Watcher.Wait(ctx, d.Pool, id.String())
 	if err != nil && ctx.Err() == nil {
-		return CommandView{}, false, err
+		return c, false, err
 	}
 	// The wait is over, not the request.
 	read, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if c, err = outbox.Find(read, d.Pool, id); err != nil {
-		return CommandView{}, false, err
-	}
-	v := view(c)
-	return v, v.final(), nil
+	c, err = outbox.Find(read, d.Pool, id)
+	return c, err == nil && view(c).final(), err
 }
 
 // wait is await for the seconds that the caller prefers.
 func (d *Door) wait(ctx context.Context, id uuid.UUID, seconds int) (CommandView, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
 	defer cancel()
-	return d.await(ctx, id)
+	c, final, err := d.await(ctx, id)
+	return view(c), final, err
 }
 
 type commandInput struct {

@@ -114,6 +114,7 @@ type call struct {
 	route string // method and template, the scope of idempotency keys
 	key   string // Idempotency-Key
 	wait  int    // seconds of Prefer: wait
+	after uint64 // blocks that the answer must show
 }
 
 type callKey struct{}
@@ -122,6 +123,10 @@ func callOf(ctx context.Context) call {
 	c, _ := ctx.Value(callKey{}).(call)
 	return c
 }
+
+// After returns how many blocks of the ledger an answer must show at least, because
+// of GX-After. Whoever answers from a cache has to look.
+func After(ctx context.Context) uint64 { return callOf(ctx).after }
 
 // Caller returns who sent the request.
 func Caller(ctx context.Context) Principal { return callOf(ctx).who }

@@ -133,9 +133,9 @@ func (d *Door) guard(r Route) func(huma.Context, func(huma.Context)) {
 				}
 			}
 			if after := hc.Header("Gx-After"); after != "" && r.Method == http.MethodGet {
-				return d.after(ctx, after)
+				c.after, err = d.after(ctx, after)
 			}
-			return nil
+			return err
 		}()
 		if err != nil {
 			httpkit.Respond(hc, err)
@@ -182,16 +182,20 @@ func preferredWait(prefer string) int {
 	return 0
 }
 
-// after makes a read wait for the caller's own write.
-func (d *Door) after(ctx context.Context, id string) error {
+// after makes a read wait for the caller's own write, and returns how many blocks show it.
+func (d *Door) after(ctx context.Context, id string) (uint64, error) {
 	command, err := uuid.Parse(id)
 	if err != nil {
-		return problem.BadField("GX-After", "must be the id of a command")
+		return 0, problem.BadField("GX-After", "must be the id of a command")
 	}
 	ctx, cancel := context.WithTimeout(ctx, afterWait)
 	defer cancel()
-	if _, done, err := d.await(ctx, command); err != nil || !done {
-		return problem.Unavailable("not_yet_visible", "The command is not visible yet.", nil)
+	c, done, err := d.await(ctx, command)
+	if err != nil || !done {
+		return 0, problem.Unavailable("not_yet_visible", "The command is not visible yet.", nil)
 	}
-	return nil
+	if c.Result == nil {
+		return 0, nil // it came to its end without the ledger
+	}
+	return c.Result.Block + 1, nil
 }

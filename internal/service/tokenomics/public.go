@@ -60,7 +60,7 @@ func (s tokenomics) supplyState(ctx context.Context) (readmodel.SupplyState, err
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := s.Clock()
-	if !c.read.IsZero() && now.Sub(c.read) < supplyFresh {
+	if !c.read.IsZero() && now.Sub(c.read) < supplyFresh && c.state.Block+1 >= int64(door.After(ctx)) {
 		return c.state, nil
 	}
 	state, err := readmodel.Supply(ctx, s.Pool)
