@@ -24,6 +24,9 @@ import (
 
 //go:generate ../../.bin/oapi-codegen-v2.8.2 --config generate/config.yaml -o operations.gen.go ../openapi/gx.json
 
+// Services are the names of the services.
+var Services = []string{"identity", "admin", "tokenomics", "organization", "loanpool", "governance", "tax"}
+
 // Options says where the API is. Zero values take the defaults.
 type Options struct {
 	URL       string            // of the host that leads to every service
@@ -139,7 +142,7 @@ const shared = "every service"
 func (c *Client) url(r request) (string, error) {
 	service := r.service
 	if service == shared {
-		service = "identity"
+		service = Services[0]
 	}
 	base := c.o.Services[service]
 	if base == "" {
