@@ -22,14 +22,18 @@ import (
 type cli struct {
 	Up     upCmd     `cmd:"" group:"machine" help:"Run everything on this machine, a private PostgreSQL included."`
 	Status statusCmd `cmd:"" group:"machine" help:"Show what is running on this machine and whether it is ready."`
+	Doctor doctorCmd `cmd:"" group:"machine" help:"Tell what this machine has of what GX needs, and install the rest."`
+
+	Demo demoCmd `cmd:"" group:"machine" help:"Play the demo on a running system: people register, are approved and pay each other."`
 
 	Serve   serveCmd   `cmd:"" group:"role" help:"Run one of the seven services."`
 	Submit  submitCmd  `cmd:"" group:"role" help:"Run the submitter: it takes accepted commands to the ledger."`
 	Project projectCmd `cmd:"" group:"role" help:"Run the projector: it applies the ledger to the read model."`
 	Migrate migrateCmd `cmd:"" group:"role" help:"Bring the schema of a database to this version."`
 
-	Config  configCmd  `cmd:"" group:"about" help:"Look at the configuration."`
-	Version versionCmd `cmd:"" group:"about" help:"Show what this binary was built from."`
+	Contract contractCmd `cmd:"" group:"about" help:"Look at the contracts of the ledger."`
+	Config   configCmd   `cmd:"" group:"about" help:"Look at the configuration."`
+	Version  versionCmd  `cmd:"" group:"about" help:"Show what this binary was built from."`
 }
 
 const description = `GX: money as an exact ledger, from the request to the proof.
