@@ -36,7 +36,8 @@ type cli struct {
 	Version  versionCmd  `cmd:"" group:"about" help:"Show what this binary was built from."`
 }
 
-const description = `GX: money as an exact ledger, from the request to the proof.
+const description = `The backend of the GX currency: people register, are verified, receive coins on a ledger and pay each other.
+Begin with "gx up" and, in a second terminal, "gx demo".
 
 Every setting is a flag, or the GX_ variable that its help names; a flag wins. A
 secret may also be in a file that the variable with _FILE names.`

@@ -172,7 +172,7 @@ func (u *up) open() error {
 		return err
 	}
 	u.dir = d
-	return nil
+	return d.Withdraw(u.readyFiles()...) // of one that was killed
 }
 
 func (u *up) close() error {
