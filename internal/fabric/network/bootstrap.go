@@ -46,8 +46,7 @@ func (n *Network) bootstrap(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	newest := n.topology.Servers[len(n.topology.Servers)-1]
-	if err := n.deploy(ctx, c, newest); err != nil {
+	if err := n.deploy(ctx, c, n.topology.newest()); err != nil {
 		return err
 	}
 	return n.awaitEndorsement(ctx, c)
@@ -175,6 +174,11 @@ func (c *clients) first() (peers []*peerClient) {
 	return peers
 }
 
+// call runs a system chaincode of the peer.
+func (p *peerClient) call(ctx context.Context, channel, chaincode, function string, args ...[]byte) ([]byte, error) {
+	return call(ctx, p.conn, p.operator, channel, chaincode, function, args...)
+}
+
 // join makes a peer part of the channel.
 func (p *peerClient) join(ctx context.Context, channel string, genesis []byte) error {
 	err := poll(ctx, pollEvery, func() error {
@@ -182,7 +186,7 @@ func (p *peerClient) join(ctx context.Context, channel string, genesis []byte) e
 		if err != nil || slices.Contains(joined, channel) {
 			return err
 		}
-		_, err = call(ctx, p.conn, p.operator, "cscc", "JoinChain", genesis)
+		_, err = p.call(ctx, "", "cscc", "JoinChain", genesis)
 		return err
 	})
 	if err != nil {
@@ -192,7 +196,7 @@ func (p *peerClient) join(ctx context.Context, channel string, genesis []byte) e
 }
 
 func (p *peerClient) channels(ctx context.Context) (names []string, err error) {
-	answer, err := call(ctx, p.conn, p.operator, "cscc", "GetChannels")
+	answer, err := p.call(ctx, "", "cscc", "GetChannels")
 	if err != nil {
 		return nil, err
 	}

@@ -179,16 +179,17 @@ func (n *Network) configure() error {
 
 // linkBuilder makes the builder's programs links to our binary.
 func (n *Network) linkBuilder() error {
+	program := n.topology.newest().Program
 	dir := filepath.Join(n.o.Dir, "builder", "bin")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	for _, name := range builder.Programs {
 		link := filepath.Join(dir, name)
-		if at, err := os.Readlink(link); err == nil && at == n.o.Program {
+		if at, err := os.Readlink(link); err == nil && at == program {
 			continue
 		}
-		if err := errors.Join(ignoreAbsent(os.Remove(link)), os.Symlink(n.o.Program, link)); err != nil {
+		if err := errors.Join(ignoreAbsent(os.Remove(link)), os.Symlink(program, link)); err != nil {
 			return fmt.Errorf("network: link the chaincode builder: %w", err)
 		}
 	}

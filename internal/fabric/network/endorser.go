@@ -16,9 +16,10 @@ import (
 	"gxcoin.money/gx/internal/fabric/connection"
 )
 
-// call runs a system chaincode of one peer, outside of any channel.
-func call(ctx context.Context, conn *grpc.ClientConn, by *connection.Identity, chaincode, function string, args ...[]byte) ([]byte, error) {
-	proposal, err := proposal(by, chaincode, append([][]byte{[]byte(function)}, args...))
+// call runs a system chaincode of one peer, on a channel or, with an empty name,
+// outside of any.
+func call(ctx context.Context, conn *grpc.ClientConn, by *connection.Identity, channel, chaincode, function string, args ...[]byte) ([]byte, error) {
+	proposal, err := proposal(by, channel, chaincode, append([][]byte{[]byte(function)}, args...))
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +37,7 @@ func call(ctx context.Context, conn *grpc.ClientConn, by *connection.Identity, c
 	return answer.GetResponse().GetPayload(), nil
 }
 
-func proposal(by *connection.Identity, chaincode string, args [][]byte) ([]byte, error) {
+func proposal(by *connection.Identity, channel, chaincode string, args [][]byte) ([]byte, error) {
 	nonce := make([]byte, 24)
 	rand.Read(nonce)
 	id := sha256.Sum256(append(nonce[:len(nonce):len(nonce)], by.Creator...))
@@ -47,7 +48,7 @@ func proposal(by *connection.Identity, chaincode string, args [][]byte) ([]byte,
 	}})
 	header := m.bytes(&common.Header{
 		ChannelHeader: m.bytes(&common.ChannelHeader{
-			Type: int32(common.HeaderType_ENDORSER_TRANSACTION), TxId: hex.EncodeToString(id[:]), Timestamp: timestamppb.Now(),
+			Type: int32(common.HeaderType_ENDORSER_TRANSACTION), ChannelId: channel, TxId: hex.EncodeToString(id[:]), Timestamp: timestamppb.Now(),
 			Extension: m.bytes(&fabricpeer.ChaincodeHeaderExtension{ChaincodeId: name}),
 		}),
 		SignatureHeader: m.bytes(&common.SignatureHeader{Creator: by.Creator, Nonce: nonce}),

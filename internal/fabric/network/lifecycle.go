@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -75,12 +76,8 @@ func tarball(files ...file) []byte {
 // installs packages, lets every organization approve and commits. It does only
 // what is not done yet.
 func (n *Network) deploy(ctx context.Context, c *clients, s Server) error {
-	committed, err := n.committed(ctx, c)
-	if err != nil {
+	if committed, err := n.committed(ctx, c); err != nil || committed >= s.Sequence {
 		return err
-	}
-	if committed >= s.Sequence {
-		return nil
 	}
 	g, installing := errgroup.WithContext(ctx)
 	for _, p := range c.peers {
@@ -96,38 +93,41 @@ func (n *Network) deploy(ctx context.Context, c *clients, s Server) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return n.commit(ctx, c, s)
+	if err := n.commit(ctx, c, s); err != nil {
+		return err
+	}
+	return poll(ctx, pollEvery, func() error {
+		committed, err := n.committed(ctx, c)
+		if err == nil && committed < s.Sequence {
+			err = errors.New("a peer does not have the chaincode's definition yet")
+		}
+		return err
+	})
 }
 
-// committed returns the sequence of the definition on the channel, 0 when there
-// is none.
-func (n *Network) committed(ctx context.Context, c *clients) (sequence int64, err error) {
+// committed returns the sequence of the definition that every peer knows on the
+// channel, 0 when there is none.
+func (n *Network) committed(ctx context.Context, c *clients) (int64, error) {
 	args, err := proto.Marshal(&lifecycle.QueryChaincodeDefinitionArgs{Name: n.topology.Chaincode})
 	if err != nil {
 		return 0, err
 	}
-	err = poll(ctx, pollEvery, func() error {
-		answer, err := n.lifecycle(c.peers[0], func(l *client.Contract) ([]byte, error) {
-			return l.EvaluateWithContext(ctx, "QueryChaincodeDefinition", client.WithBytesArguments(args))
-		})
-		if err != nil && strings.Contains(err.Error(), "is not defined") {
-			sequence = 0
-			return nil
+	least := int64(math.MaxInt64)
+	for _, p := range c.peers {
+		var d lifecycle.QueryChaincodeDefinitionResult
+		answer, err := p.call(ctx, n.topology.Channel, "_lifecycle", "QueryChaincodeDefinition", args)
+		switch {
+		case err != nil && strings.Contains(err.Error(), "is not defined"):
+			return 0, nil
+		case err == nil:
+			err = proto.Unmarshal(answer, &d)
 		}
 		if err != nil {
-			return err
+			return 0, fmt.Errorf("the chaincode's definition on %s: %w", p.id(), err)
 		}
-		var d lifecycle.QueryChaincodeDefinitionResult
-		if err := proto.Unmarshal(answer, &d); err != nil {
-			return err
-		}
-		sequence = d.GetSequence()
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("the chaincode's definition: %w", err)
+		least = min(least, d.GetSequence())
 	}
-	return sequence, nil
+	return least, nil
 }
 
 // serverOf returns the chaincode server of a peer's organization.
@@ -146,7 +146,7 @@ func (n *Network) install(ctx context.Context, p *peerClient, s Server) error {
 	if err != nil {
 		return err
 	}
-	_, err = call(ctx, p.conn, p.operator, "_lifecycle", "InstallChaincode", args)
+	_, err = p.call(ctx, "", "_lifecycle", "InstallChaincode", args)
 	if err != nil && !strings.Contains(err.Error(), "already successfully installed") {
 		return fmt.Errorf("install on %s: %w", p.id(), err)
 	}
@@ -193,8 +193,9 @@ func (n *Network) commit(ctx context.Context, c *clients, s Server) error {
 // there yet. An error that contains done says that it is committed.
 func (n *Network) submit(ctx context.Context, p *peerClient, function string, args []byte, done string, endorsers ...string) error {
 	return poll(ctx, 2*pollEvery, func() error {
-		_, err := n.lifecycle(p, func(l *client.Contract) ([]byte, error) {
-			return l.SubmitWithContext(ctx, function, client.WithBytesArguments(args), client.WithEndorsingOrganizations(endorsers...))
+		err := n.contract(p, "_lifecycle", func(l *client.Contract) error {
+			_, err := l.SubmitWithContext(ctx, function, client.WithBytesArguments(args), client.WithEndorsingOrganizations(endorsers...))
+			return err
 		})
 		if err != nil && strings.Contains(err.Error(), done) {
 			return nil
@@ -203,15 +204,11 @@ func (n *Network) submit(ctx context.Context, p *peerClient, function string, ar
 	})
 }
 
-func (n *Network) lifecycle(p *peerClient, use func(l *client.Contract) ([]byte, error)) ([]byte, error) {
-	return n.contract(p, "_lifecycle", use)
-}
-
 // contract calls a contract through a peer's gateway.
-func (n *Network) contract(p *peerClient, name string, use func(l *client.Contract) ([]byte, error)) ([]byte, error) {
+func (n *Network) contract(p *peerClient, name string, use func(l *client.Contract) error) error {
 	gateway, err := client.Connect(p.operator, client.WithSign(p.operator.SignDigest), client.WithHash(hash.SHA256), client.WithClientConnection(p.conn))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer gateway.Close()
 	return use(gateway.GetNetwork(n.topology.Channel).GetContract(name))
@@ -228,15 +225,13 @@ func (n *Network) awaitEndorsement(ctx context.Context, c *clients) error {
 	for _, p := range c.peers {
 		g.Go(func() error {
 			err := poll(ctx, pollEvery, func() error {
-				_, err := n.contract(p, n.topology.Chaincode, func(l *client.Contract) ([]byte, error) {
+				return n.contract(p, n.topology.Chaincode, func(l *client.Contract) error {
 					proposal, err := l.NewProposal(chaincode.MetadataFunction, client.WithEndorsingOrganizations(msps...))
-					if err != nil {
-						return nil, err
+					if err == nil {
+						_, err = proposal.EndorseWithContext(ctx)
 					}
-					_, err = proposal.EndorseWithContext(ctx)
-					return nil, err
+					return err
 				})
-				return err
 			})
 			if err != nil {
 				return fmt.Errorf("endorsement through %s: %w", p.id(), err)

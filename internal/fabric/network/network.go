@@ -107,15 +107,33 @@ func Create(o Options) (*Network, error) {
 			err = t.save(o.Dir)
 		}
 	} else if err == nil {
-		err = o.agree(&t)
+		err = errors.Join(o.agree(&t), o.replaceProgram(&t))
+	}
+	n := &Network{o: o}
+	if err == nil {
+		err = n.read(t)
+	}
+	if err == nil {
+		err = n.prepare()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}
-	return open(o, t)
+	return n, nil
 }
 
-// Open opens the network that is in the directory.
+// replaceProgram lets this program serve in place of one that is gone.
+func (o *Options) replaceProgram(t *Topology) error {
+	for i, s := range t.Servers {
+		if !exists(s.Program) {
+			o.Log.Warn("the program that served the chaincode is gone; this one serves it", slog.String("was", s.Program), slog.String("version", s.Version))
+			t.Servers[i].Program = o.Program
+		}
+	}
+	return t.save(o.Dir)
+}
+
+// Open opens the network that is in the directory, changing nothing.
 func Open(o Options) (*Network, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, fmt.Errorf("network: %w", err)
@@ -127,7 +145,11 @@ func Open(o Options) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}
-	return open(o, t)
+	n := &Network{o: o}
+	if err := n.read(t); err != nil {
+		return nil, fmt.Errorf("network: %w", err)
+	}
+	return n, nil
 }
 
 // topology of a new network.
@@ -166,19 +188,9 @@ func (o *Options) agree(t *Topology) error {
 	return nil
 }
 
-func open(o Options, t Topology) (*Network, error) {
-	n := &Network{o: o, topology: t}
-	if err := n.read(t); err != nil {
-		return nil, fmt.Errorf("network: %w", err)
-	}
-	return n, nil
-}
-
-// read derives everything from a topology: nodes, certificates that are absent
-// or due, configuration.
+// read derives the nodes from a topology and opens their organizations.
 func (n *Network) read(t Topology) error {
 	n.topology, n.roster = t, t.layOut()
-	hosts := []string{t.Host, "localhost", "127.0.0.1"}
 	for _, o := range n.roster.organizations() {
 		msp := "OrdererMSP"
 		if o != n.roster.orderers {
@@ -190,6 +202,15 @@ func (n *Network) read(t Topology) error {
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// prepare writes all that the nodes and clients need: certificates that are
+// absent or due, configuration, the genesis block.
+func (n *Network) prepare() error {
+	hosts := []string{n.topology.Host, "localhost", "127.0.0.1"}
+	for _, o := range n.roster.organizations() {
 		if _, err := o.Ensure(operator, pki.Admin, hosts, nil); err != nil {
 			return err
 		}

@@ -58,16 +58,18 @@ func (n *Network) Run(ctx context.Context, ready func()) error {
 			started, r.ready = nil, err == nil
 			if r.ready {
 				n.o.Log.Info("Fabric network is ready", slog.Duration("after", time.Since(began).Round(time.Millisecond)))
+				r.publish()
 				ready()
 			}
 		case <-tick.C:
+			if started != nil {
+				break // one thing after the other
+			}
 			if err := r.reconcile(); err != nil {
 				n.o.Log.Error("the network's topology can't be read", slog.Any("err", err))
 			}
 		}
-		if err := r.publish(); err != nil {
-			n.o.Log.Error("the network's state can't be written", slog.Any("err", err))
-		}
+		r.publish()
 	}
 }
 
@@ -102,6 +104,9 @@ func (r *runner) reconcile() error {
 		return err
 	}
 	if err := n.read(t); err != nil {
+		return err
+	}
+	if err := n.prepare(); err != nil {
 		return err
 	}
 	wanted := make(map[string]bool)
@@ -139,7 +144,7 @@ func (r *runner) stop() {
 }
 
 // publish writes who runs, for other processes, when it has changed.
-func (r *runner) publish() error {
+func (r *runner) publish() {
 	now := runState{PID: os.Getpid(), Ready: r.ready, Nodes: make(map[string]nodeState)}
 	for id, node := range r.running {
 		var s nodeState
@@ -150,10 +155,13 @@ func (r *runner) publish() error {
 		now.Nodes[id] = s
 	}
 	if now.equal(r.published) {
-		return nil
+		return
+	}
+	if err := now.write(r.network.o.Dir); err != nil {
+		r.network.o.Log.Error("the network's state can't be written", slog.Any("err", err))
+		return
 	}
 	r.published = now
-	return now.write(r.network.o.Dir)
 }
 
 // start keeps a node running.

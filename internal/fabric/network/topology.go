@@ -63,11 +63,16 @@ func (t *Topology) check() error {
 		return fmt.Errorf("%d peers for each organization: from 1 to %d", t.Peers, maxPeers)
 	case t.BasePort < 1024 || t.BasePort+portSpan > 65536:
 		return fmt.Errorf("base port %d: from 1024 to %d", t.BasePort, 65536-portSpan)
+	case len(t.Servers) == 0:
+		return errors.New("there is no version of the chaincode")
 	case t.Host == "" || t.Channel == "" || t.Chaincode == "":
 		return errors.New("host, channel and chaincode need names")
 	}
 	return nil
 }
+
+// newest is the version of the chaincode that is, or is to be, the channel's.
+func (t *Topology) newest() Server { return t.Servers[len(t.Servers)-1] }
 
 // load reads the topology of a network that exists.
 func load(dir string) (Topology, error) {

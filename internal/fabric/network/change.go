@@ -1,0 +1,171 @@
+package network
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// drain is what transactions that began on an old chaincode server have to end.
+const drain = 2 * time.Second
+
+// Upgrade makes a program's contracts the chaincode of a running network, while
+// transactions flow: the new servers start beside the old, every organization
+// installs and approves, the definition is committed, and the old servers stop.
+// Version and program may be empty: the next number, this program. An upgrade
+// that was interrupted is resumed.
+func (n *Network) Upgrade(ctx context.Context, version, program string) (Server, error) {
+	s, err := n.upgrade(ctx, version, cmp.Or(program, n.o.Program))
+	if err != nil {
+		return s, fmt.Errorf("network: upgrade: %w", err)
+	}
+	return s, nil
+}
+
+func (n *Network) upgrade(ctx context.Context, version, program string) (Server, error) {
+	if _, err := readState(n.o.Dir); err != nil {
+		return Server{}, err
+	}
+	c, err := n.connect()
+	if err != nil {
+		return Server{}, err
+	}
+	defer c.close()
+	committed, err := n.committed(ctx, c)
+	if err != nil {
+		return Server{}, err
+	}
+	t := n.topology
+	newest := t.newest()
+	if newest.Sequence <= committed && len(t.Servers) == 1 {
+		newest = Server{Sequence: committed + 1, Version: cmp.Or(version, strconv.FormatInt(committed+1, 10)), Program: program}
+		t.Servers = append(t.Servers, newest)
+	}
+	if err := n.apply(t); err != nil {
+		return newest, err
+	}
+	for _, o := range n.roster.members {
+		server := serverOf(o, newest)
+		err := poll(ctx, pollEvery, func() error { return n.greet(ctx, server) })
+		if err != nil {
+			return newest, fmt.Errorf("%s: %w", server.id(), err)
+		}
+	}
+	if err := n.deploy(ctx, c, newest); err != nil {
+		return newest, err
+	}
+	if err := n.awaitEndorsement(ctx, c); err != nil {
+		return newest, err
+	}
+	pause(ctx, drain)
+	t.Servers = []Server{newest}
+	return newest, n.apply(t)
+}
+
+// apply stores a topology, which the process that runs the network follows.
+func (n *Network) apply(t Topology) error {
+	if err := n.read(t); err != nil {
+		return err
+	}
+	if err := n.prepare(); err != nil { // before anyone starts
+		return err
+	}
+	return n.topology.save(n.o.Dir)
+}
+
+// Renew issues every certificate anew for the key it has, which changes nothing
+// on the channel. Of a network that runs it restarts the nodes one by one.
+func (n *Network) Renew(ctx context.Context) error {
+	n.o.RenewBefore = n.o.CertificateLife + time.Hour // all are due
+	err := n.read(n.topology)
+	if err == nil {
+		err = n.prepare()
+	}
+	if err == nil {
+		err = n.restart(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("network: renew: %w", err)
+	}
+	return nil
+}
+
+func (n *Network) restart(ctx context.Context) error {
+	state, err := readState(n.o.Dir)
+	if err != nil && !errors.Is(err, errDown) {
+		return err
+	}
+	c, err := n.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	for _, node := range n.roster.nodes() {
+		if node.kind == peer {
+			// What its builder made of the packages holds the old certificate.
+			if err := os.RemoveAll(filepath.Join(n.dataDir(node), "externalbuilder", "builds")); err != nil {
+				return err
+			}
+		}
+		// A chaincode server reads its certificate for every connection.
+		if node.kind == chaincodeServer || state.PID == 0 {
+			continue
+		}
+		if err := n.restartNode(ctx, c, node); err != nil {
+			return fmt.Errorf("restart %s: %w", node.id(), err)
+		}
+	}
+	return nil
+}
+
+// restartNode ends a node, which its process starts again, and waits until it is
+// well and has caught up.
+func (n *Network) restartNode(ctx context.Context, c *clients, node *node) error {
+	before, err := readState(n.o.Dir)
+	if err != nil {
+		return err
+	}
+	old := before.Nodes[node.id()].PID
+	if old == 0 {
+		return errors.New("it is not running")
+	}
+	height, err := n.examine(ctx, c, node)
+	if err != nil {
+		return err
+	}
+	if err := signal(old, syscall.SIGTERM); err != nil {
+		return err
+	}
+	err = poll(ctx, pollEvery, func() error {
+		now, err := readState(n.o.Dir)
+		if err != nil {
+			return err
+		}
+		if pid := now.Nodes[node.id()].PID; pid == 0 || pid == old {
+			return errors.New("it has not ended yet")
+		}
+		again, err := n.examine(ctx, c, node)
+		if err == nil && again < height {
+			err = fmt.Errorf("it has %d blocks of %d", again, height)
+		}
+		return err
+	})
+	n.o.Log.Info("node was restarted", slog.String("node", node.id()), slog.Any("err", err))
+	return err
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
