@@ -56,8 +56,12 @@ var ErrInProgress = errors.New("outbox: the first request with this Idempotency-
 
 // Enqueue stores a command and its Idempotency-Key in one statement of db, which
 // may be the caller's transaction. When the key is taken by the same request it
-// returns that command, by another a *KeyReusedError. Call Wake after the commit.
+// returns that command, by another a *KeyReusedError; command.FieldErrors tells
+// of a payload that is not valid. Call Wake after the commit.
 func (o *Outbox) Enqueue(ctx context.Context, db postgres.DB, r Request) (Accepted, error) {
+	if err := r.Payload.Validate(); err != nil {
+		return Accepted{}, fmt.Errorf("outbox: %s: %w", r.Payload.CommandType(), err)
+	}
 	payload, err := command.Encode(r.Payload)
 	if err != nil {
 		return Accepted{}, fmt.Errorf("outbox: %w", err)

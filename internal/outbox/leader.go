@@ -157,7 +157,7 @@ func (l *Leader) Store(ctx context.Context, batch uuid.UUID, t Transaction) erro
 	return l.transact(ctx, byIndex, "store a batch", func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			UPDATE app.batches SET state = 'ENDORSED', tx_id = $3, tx_bytes = $4, tx_result = $5
-			WHERE id = $1 AND fence = $2 AND state = 'PREPARED'`, batch, l.Term.Fence, t.ID, t.Bytes, t.Result)
+			WHERE id = $1 AND fence = $2 AND state = 'PREPARED'`, batch, l.Term.Fence, t.ID, t.Bytes, notNull(t.Result))
 		return exactly(1, tag.RowsAffected(), "prepared batch", err)
 	})
 }

@@ -22,7 +22,6 @@ type batch struct {
 	identity role.Role
 	entries  []*entry
 	outages  int // calls in a row, before this batch, that found no ledger
-	began    time.Time
 
 	stored bool // tx is in the database
 	tx     ledger.Transaction

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 
 // people are valid account ids, made once.
 var people = sync.OnceValue(func() []string {
-	ids := make([]string, 2000)
+	ids := make([]string, 10000)
 	for i := range ids {
 		id, err := gxid.New(rand.Reader, "LK", time.Date(1990, 1, 1+i%28, 0, 0, 0, 0, time.UTC), gxid.Female)
 		if err != nil {

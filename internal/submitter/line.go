@@ -26,6 +26,7 @@ type entry struct {
 
 	retrying bool      // RETRY in the database
 	due      time.Time // of its next attempt
+	outage   bool      // it waits because there was no ledger
 	limit    int       // commands in the largest batch that may hold it; 0: no limit
 }
 
@@ -122,6 +123,15 @@ func (q *line) ready(now time.Time) int {
 		}
 	}
 	return n
+}
+
+// hasten ends the wait of those that found no ledger: there is one again.
+func (q *line) hasten() {
+	for _, e := range q.entries {
+		if e.outage {
+			e.outage, e.due = false, time.Time{}
+		}
+	}
 }
 
 // bounds of a batch.

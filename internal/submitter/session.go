@@ -79,7 +79,7 @@ func (s *session) start() error {
 		return err
 	}
 	for _, stored := range r.Batches {
-		b := &batch{id: stored.ID, identity: role.Role(stored.Identity), began: time.Now(), stored: true,
+		b := &batch{id: stored.ID, identity: role.Role(stored.Identity), stored: true,
 			tx: ledger.Transaction{ID: stored.Transaction.ID, Bytes: stored.Transaction.Bytes, Result: stored.Transaction.Result}}
 		for _, w := range stored.Commands {
 			e, err := read(w)
@@ -104,16 +104,17 @@ func (s *session) start() error {
 func (s *session) loop(stopping <-chan struct{}) error {
 	tick := time.NewTicker(s.o.Poll)
 	defer tick.Stop()
-	for {
+	for ticked := false; ; {
 		s.set(func() { s.beat = time.Now() })
 		select {
 		case <-stopping:
 			return nil
 		default:
 		}
-		if err := s.dispatch(); err != nil {
+		if err := s.dispatch(ticked); err != nil {
 			return err
 		}
+		ticked = false
 		select {
 		case <-stopping:
 			return nil
@@ -126,19 +127,15 @@ func (s *session) loop(stopping <-chan struct{}) error {
 		case <-s.o.Outbox.Woken():
 			s.more = true
 		case <-tick.C:
-			if err := s.poll(); err != nil {
-				return err
+			ticked = true
+			if !s.more { // look for commands that nobody told of
+				var err error
+				if s.more, err = s.outbox.Pending(s.ctx); err != nil {
+					return err
+				}
 			}
 		}
 	}
-}
-
-// poll looks for commands that nobody told of.
-func (s *session) poll() (err error) {
-	if !s.more {
-		s.more, err = s.outbox.Pending(s.ctx)
-	}
-	return err
 }
 
 // slots is how many more batches may be at work. While the breaker is not
@@ -154,39 +151,27 @@ func (s *session) slots() int {
 }
 
 // dispatch sends to work whatever may run. It reads ahead, so that a batch that
-// ends is followed by a full one at once, and reads on while all that is known
-// is held up.
-func (s *session) dispatch() error {
-	for slots := s.slots(); slots > 0; {
+// ends is followed by a full one at once, and further when it is told to or when
+// all that is known is held up.
+func (s *session) dispatch(further bool) error {
+	for s.slots() > 0 {
 		now := s.o.Clock()
-		if s.more && s.line.ready(now) < 2*s.o.MaxBatch {
+		if s.more && (further || s.line.ready(now) < 2*s.o.MaxBatch) {
 			if err := s.claim(); err != nil {
 				return err
 			}
 		}
-		for ; slots > 0; slots-- {
+		for s.slots() > 0 {
 			entries := s.line.pack(now, bounds{s.o.MaxBatch, s.o.MaxBytes})
 			if entries == nil {
 				break
 			}
-			s.begin(&batch{id: uuid.Must(uuid.NewV7()), identity: entries[0].identity, entries: entries, outages: s.outages, began: time.Now()})
+			s.begin(&batch{id: uuid.Must(uuid.NewV7()), identity: entries[0].identity, entries: entries, outages: s.outages})
 		}
-		if slots == 0 || !s.more {
+		if !s.more || s.working > 0 {
 			return nil
 		}
-		if err := s.claim(); err != nil {
-			return err
-		}
-		select {
-		case b := <-s.done: // a long walk past held commands must not hold up the ends of others
-			if err := s.finish(b); err != nil {
-				return err
-			}
-			slots = s.slots()
-		case <-s.ctx.Done():
-			return context.Cause(s.ctx)
-		default:
-		}
+		further = true
 	}
 	return nil
 }
@@ -271,9 +256,12 @@ func (s *session) finish(b *batch) error {
 	if b.err != nil {
 		return b.err
 	}
-	s.outages = 0
-	if b.unavailable {
+	switch {
+	case b.unavailable:
 		s.outages = b.outages + 1
+	case s.outages > 0:
+		s.outages = 0
+		s.line.hasten()
 	}
 	for i, e := range b.entries {
 		if b.smaller {
@@ -290,6 +278,7 @@ func (s *session) finish(b *batch) error {
 			continue
 		}
 		e.Counters, e.retrying, e.due = f.Counters, true, f.NextAt
+		e.outage = f.Class == outbox.Unavailable
 		if f.Class == outbox.Fault {
 			e.limit = alone(f.Counters)
 		}
@@ -306,6 +295,9 @@ func (s *session) count(e *entry, f outbox.Fate) {
 		status = "success"
 	case f.Class == outbox.Fault, f.Class == outbox.Conflict:
 		status = "max_retries"
+	}
+	if f.State == outbox.Dead {
+		s.o.Log.Error("a command is dead", "command", e.id, "type", e.typ, "class", f.Class, "code", f.Code, "error", f.Error)
 	}
 	s.metrics.end(e.typ, status, f.Class)
 	s.metrics.duration.Observe(time.Since(e.claimed).Seconds())

@@ -1,0 +1,191 @@
+package outbox
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
+)
+
+// die claims commands and gives them up.
+func (r *rig) die(l *Leader, n int, class Class) []uuid.UUID {
+	r.t.Helper()
+	r.accept(n)
+	list := r.claim(l, n)
+	var fates []Fate
+	for _, id := range list {
+		fates = append(fates, Fate{ID: id, State: Dead, Counters: Counters{5, 2}, Class: class, Code: "X", Error: "why"})
+	}
+	r.ok(l.Settle(r.t.Context(), Settlement{Fates: fates}))
+	return list
+}
+
+func TestDead(t *testing.T) {
+	r := newRig(t)
+	l := r.leader(uuid.New())
+	faults, poison := r.die(l, 3, Fault), r.die(l, 1, Poison)
+	list := func(class Class, limit int) (out []uuid.UUID) {
+		all, err := ListDead(t.Context(), r.service, class, limit)
+		r.ok(err)
+		for _, d := range all {
+			out = append(out, d.CommandID)
+		}
+		return out
+	}
+	if got := list("", 10); !slices.Equal(got, slices.Concat(faults, poison)) {
+		t.Errorf("all: %v", got)
+	}
+	if got := list(Poison, 10); !slices.Equal(got, poison) {
+		t.Errorf("poison: %v", got)
+	}
+	if got := list("", 2); !slices.Equal(got, faults[:2]) {
+		t.Errorf("limited: %v", got)
+	}
+	deaths, err := Deaths(t.Context(), r.service, faults[0])
+	r.ok(err)
+	want := DeadCommand{CommandID: faults[0], Type: "TRANSFER_TOKENS", Actor: alice, ErrorClass: Fault, ErrorCode: "X", Error: "why",
+		Counters: Counters{5, 2}, CreatedAt: epoch, MovedAt: epoch}
+	if diff := cmp.Diff([]DeadCommand{want}, deaths); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := Deaths(t.Context(), r.service, uuid.New()); !errors.Is(err, ErrNotFound) {
+		t.Errorf("nothing: %v", err)
+	}
+
+	// A decision is for the dead alone, once, and says by whom and why.
+	r.at(epoch.Add(time.Hour))
+	alive := r.accept(1)[0]
+	r.exec(`INSERT INTO read.command_results (command_id, type, outcome, tx_id, block, at) VALUES ($1, 'T', 'APPLIED', 't', 1, now())`, faults[2].String())
+	resolve := func(d Decision) []uuid.UUID {
+		t.Helper()
+		got, err := Resolve(t.Context(), r.leaders, r.clock, d)
+		r.ok(err)
+		return got
+	}
+	d := Decision{Requeued, "ada", "the ledger is back", []uuid.UUID{faults[0], faults[2], alive, uuid.New()}}
+	if got := resolve(d); !slices.Equal(got, faults[:1]) {
+		t.Errorf("requeued %v", got)
+	}
+	if got := resolve(d); len(got) != 0 {
+		t.Errorf("requeued again %v", got)
+	}
+	if got := resolve(Decision{Discarded, "ada", "a test", poison}); !slices.Equal(got, poison) {
+		t.Errorf("discarded %v", got)
+	}
+	if got := resolve(Decision{Requeued, "ada", "after all", poison}); len(got) != 0 {
+		t.Errorf("requeued what was discarded: %v", got)
+	}
+	for i, d := range []Decision{{}, {Requeued, "", "x", faults}, {Requeued, "ada", "", faults}, {"FIXED", "ada", "x", faults}} {
+		if _, err := Resolve(t.Context(), r.leaders, r.clock, d); err == nil {
+			t.Errorf("decision %d has no error", i)
+		}
+	}
+	if c := r.find(faults[0]); c.State != Pending || c.Attempts != 0 || c.CompletedAt != nil {
+		t.Errorf("requeued: %+v", c)
+	}
+	if c := r.find(poison[0]); c.State != Cancelled || c.Attempts != 5 || c.CompletedAt == nil {
+		t.Errorf("discarded: %+v", c)
+	}
+	if s := r.state(faults[2]); s != Dead {
+		t.Errorf("what the ledger has recorded is %s", s)
+	}
+	if got := list("", 10); !slices.Equal(got, faults[1:3]) {
+		t.Errorf("left: %v", got)
+	}
+
+	// It may die again; its story is kept.
+	if got := r.claim(l, 1); !slices.Equal(got, faults[:1]) {
+		t.Fatalf("claimed %v", got)
+	}
+	r.ok(l.Settle(t.Context(), Settlement{Fates: []Fate{{ID: faults[0], State: Dead, Counters: Counters{1, 0}, Class: Refused}}}))
+	deaths, err = Deaths(t.Context(), r.service, faults[0])
+	r.ok(err)
+	now := r.clock()
+	first := want
+	first.Resolution, first.ResolvedBy, first.Reason, first.ResolvedAt = Requeued, "ada", "the ledger is back", &now
+	second := DeadCommand{CommandID: faults[0], Type: "TRANSFER_TOKENS", Actor: alice, ErrorClass: Refused, Counters: Counters{1, 0}, CreatedAt: epoch, MovedAt: now}
+	if diff := cmp.Diff([]DeadCommand{second, first}, deaths, cmpopts.EquateApproxTime(0)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStats(t *testing.T) {
+	r := newRig(t)
+	if got, err := ReadStats(t.Context(), r.leaders); err != nil || got != (Stats{}) {
+		t.Errorf("empty: %+v %v", got, err)
+	}
+	l := r.leader(uuid.New())
+	r.die(l, 2, Fault)
+	r.at(epoch.Add(time.Minute))
+	r.accept(4)
+	claimed := r.claim(l, 4)
+	stored := r.batch(l, claimed[0])
+	r.ok(l.Store(t.Context(), stored, tx(1)))
+	r.batch(l, claimed[1])
+	r.ok(l.Settle(t.Context(), Settlement{Fates: []Fate{{ID: claimed[2], State: Retry, NextAt: epoch}, {ID: claimed[3], State: Committed}}}))
+	r.at(epoch.Add(time.Hour))
+	r.accept(3)
+	got, err := ReadStats(t.Context(), r.leaders)
+	r.ok(err)
+	at := epoch.Add(time.Minute)
+	if diff := cmp.Diff(Stats{Pending: 3, Locked: 2, Retry: 1, Dead: 2, Unknown: 1, OldestOpen: &at, OldestUnknown: &at}, got); diff != "" {
+		t.Error(diff)
+	}
+	if got.Depth() != 6 {
+		t.Errorf("depth %d", got.Depth())
+	}
+}
+
+// What is finished goes after its time, in chunks; what is not, or what an
+// operator has to decide, stays.
+func TestSweep(t *testing.T) {
+	r := newRig(t)
+	l := r.leader(uuid.New())
+	undecided := r.die(l, 1, Fault)
+	discarded := r.die(l, 1, Fault)
+	if _, err := Resolve(t.Context(), r.leaders, r.clock, Decision{Discarded, "ada", "x", discarded}); err != nil {
+		t.Fatal(err)
+	}
+	finish := func(code string, state State) uuid.UUID {
+		r.accept(1)
+		id := r.claim(l, 1)[0]
+		b := r.batch(l, id)
+		r.ok(l.Store(t.Context(), b, Transaction{ID: b.String(), Bytes: []byte("x")}))
+		r.ok(l.Settle(t.Context(), Settlement{Batch: b, Code: code, Fates: []Fate{{ID: id, State: state}}}))
+		return id
+	}
+	finish("VALID", Committed)
+	finish("VALID", Rejected)
+	r.exec(`INSERT INTO app.commands (id, type, payload, principal, route, idempotency_key, state, next_at, created_at, completed_at)
+		SELECT gen_random_uuid(), 'T', '', 'p', 'r', i::text, 'COMMITTED', $1, $1, $1 FROM generate_series(1, $2::int) i`, epoch, 2*sweepChunk)
+	old := r.accept(1)[0]
+	r.claim(l, 1)
+	open := r.batch(l, old)
+	r.ok(l.Store(t.Context(), open, tx(1)))
+	r.at(epoch.Add(time.Hour))
+	young := finish("VALID", Committed)
+	deleted, err := l.Sweep(t.Context(), r.clock())
+	r.ok(err)
+	if want := 2 + 3 + 2*sweepChunk; deleted != want { // batches, then commands
+		t.Errorf("deleted %d, want %d", deleted, want)
+	}
+	for _, id := range []uuid.UUID{undecided[0], old, young} {
+		r.find(id)
+	}
+	if n := r.count("SELECT count(*) FROM app.commands"); n != 3 {
+		t.Errorf("%d commands are left", n)
+	}
+	if n := r.count("SELECT count(*) FROM app.batches"); n != 2 {
+		t.Errorf("%d batches are left", n)
+	}
+	if n := r.count("SELECT count(*) FROM app.dead_commands"); n != 1 {
+		t.Errorf("%d deaths are left", n)
+	}
+	if deleted, err := l.Sweep(t.Context(), r.clock()); deleted != 0 || err != nil {
+		t.Errorf("again: %d %v", deleted, err)
+	}
+}
