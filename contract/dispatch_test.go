@@ -144,6 +144,10 @@ func TestActor(t *testing.T) {
 	item := l.Item(t, contracttest.Pay(ids[0], ids[1], 1*gx))
 	_, _, err = l.Batch(own, item)
 	wantError(t, err, contract.CodeUnauthorized, "does not have the required role")
+	own.Role = role.SuperAdmin // which payments are not for
+	item.Payload = []byte(`{"bad":1}`)
+	_, _, err = l.Batch(own, item)
+	wantError(t, err, contract.CodeUnauthorized, "does not have the required role")
 }
 
 // A person cannot use up the id of a command that the backend is going to send.
@@ -190,6 +194,8 @@ func TestPause(t *testing.T) {
 		wantError(t, err, contract.CodeSystemPaused, "system is paused")
 		wantError(t, batchErr, contract.CodeSystemPaused, "system is paused")
 	}
+	_, _, err := l.Batch(backend, contract.BatchItem{ID: "c", Type: "STEAL", Payload: []byte("{}")})
+	wantError(t, err, contract.CodeSystemPaused, "system is paused")
 	if got := l.Balance(t, ids[0]); got != 500*gx {
 		t.Errorf("balance during a pause: %s", got)
 	}
@@ -201,11 +207,11 @@ func TestPause(t *testing.T) {
 
 	// A command that met the pause may be tried again under its id.
 	item := l.Item(t, contracttest.Pay(ids[0], ids[1], 1*gx))
-	admin := contract.Caller{ID: "all", Role: role.PartnerAPI}
-	_, _, err := l.Batch(admin, item)
+
+	_, _, err = l.Batch(backend, item)
 	wantError(t, err, contract.CodeSystemPaused, "system is paused")
 	l.Apply(t, &command.ResumeSystem{})
-	if _, results, err := l.Batch(admin, item); err != nil || results[0].Outcome != event.Applied {
+	if _, results, err := l.Batch(backend, item); err != nil || results[0].Outcome != event.Applied {
 		t.Errorf("after the pause: %+v, %v", results, err)
 	}
 	l.Refuse(t, contract.CodeInvalidState, "not paused", &command.ResumeSystem{})

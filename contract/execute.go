@@ -184,7 +184,7 @@ func (t *tx) perform(i *instruction) (r *receipt, replayed bool, err error) {
 		if refused == nil {
 			return nil, false, err
 		}
-		r.Outcome, r.Code, r.Message, r.Result = event.Rejected, refused.Code, refused.Message, nil
+		r.Outcome, r.Code, r.Message = event.Rejected, refused.Code, refused.Message
 	}
 	end := event.CommandResult{ID: i.id, Outcome: r.Outcome, Code: string(r.Code), Message: r.Message, Result: r.Result}
 	if i.commandFunction != nil {

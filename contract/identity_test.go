@@ -12,6 +12,7 @@ import (
 	"gxcoin.money/gx/protocol/command"
 	"gxcoin.money/gx/protocol/event"
 	"gxcoin.money/gx/protocol/genesis"
+	"gxcoin.money/gx/protocol/gxid"
 )
 
 // B-008: the envelope of a registration has three events.
@@ -67,6 +68,10 @@ func TestCreateUserRefused(t *testing.T) {
 	l := contracttest.Open(t, "DE")
 	p := l.Person(t, "DE")
 	l.Apply(t, p)
+	organization, err := gxid.NewOrganization(strings.NewReader("12345678"), "DE", time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC), gxid.Business)
+	if err != nil {
+		t.Fatal(err)
+	}
 	change := func(f func(*command.CreateUser)) *command.CreateUser {
 		u := l.Person(t, "DE")
 		f(u)
@@ -82,7 +87,7 @@ func TestCreateUserRefused(t *testing.T) {
 		{contract.CodeInvalidArgument, "must be 64 characters (SHA-256 hex)", change(func(u *command.CreateUser) { u.BiometricHash = strings.Repeat("G", 64) })},
 		{contract.CodeInvalidArgument, "userID cannot be empty", change(func(u *command.CreateUser) { u.UserID = "" })},
 		{contract.CodeInvalidArgument, "is not a GX id", change(func(u *command.CreateUser) { u.UserID = account.LoanPool })}, // B-011
-		{contract.CodeInvalidArgument, "", change(func(u *command.CreateUser) { u.UserID = "DE 9B2 BOA177 1ABCD 0000" })},     // an organization
+		{contract.CodeInvalidArgument, "is not the id of a person", change(func(u *command.CreateUser) { u.UserID = organization.String() })},
 		{contract.CodeInvalidArgument, "must be 2-letter ISO country code", change(func(u *command.CreateUser) { u.Nationality = "de" })},
 		{contract.CodeCountryNotRegistered, "country XX is not registered in the system", change(func(u *command.CreateUser) { u.Nationality = "XX" })},
 		{contract.CodeInvalidArgument, "age", change(func(u *command.CreateUser) { u.Age += 2 })},

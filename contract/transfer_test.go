@@ -331,9 +331,15 @@ func TestCompactAccount(t *testing.T) {
 	}
 	// A fold and a debit of the same account in one batch see each other.
 	l.Apply(t, contracttest.Pay(ids[0], "treasury_DE", 10*gx))
-	l.Apply(t, &command.TransferInternal{FromID: "treasury_DE", ToID: ids[1], Amount: 1 * gx, Type: command.SystemAdjustment},
-		&command.CompactAccount{AccountID: "treasury_DE", Max: 10},
-		&command.TransferInternal{FromID: "treasury_DE", ToID: ids[1], Amount: balance + 9*gx, Type: command.SystemAdjustment})
+	debit := func(amount qirat.Amount) *command.TransferInternal {
+		return &command.TransferInternal{FromID: "treasury_DE", ToID: ids[1], Amount: amount, Type: command.SystemAdjustment}
+	}
+	results, _ := l.Run(t, debit(1*gx), &command.CompactAccount{AccountID: "treasury_DE", Max: 10}, debit(balance+9*gx+1), debit(balance+9*gx))
+	for i, want := range []event.Outcome{event.Applied, event.Applied, event.Rejected, event.Applied} {
+		if results[i].Outcome != want {
+			t.Errorf("command %d: %+v, want %s", i, results[i], want)
+		}
+	}
 	if got := l.Balance(t, "treasury_DE"); got != 0 {
 		t.Errorf("%s are left", got)
 	}

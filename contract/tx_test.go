@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gxcoin.money/gx/protocol/qirat"
 )
 
 // state is a stub with a fixed state.
@@ -137,6 +139,43 @@ func TestRecall(t *testing.T) {
 	}
 	if err := resume(); err != nil || paused() {
 		t.Errorf("paused after the resumption: %v", err)
+	}
+}
+
+// A fold that is taken back leaves the balance as it was.
+func TestCompactTakenBack(t *testing.T) {
+	tx := newTx(state{accountKey("treasury_DE"): `{"accountID":"treasury_DE","kind":"TREASURY","status":"ACTIVE","balance":"0"}`, deltaKey("treasury_DE", "t0"): `{"in":"7","out":"2"}`})
+	balance := func() qirat.Amount {
+		a, err := tx.account("treasury_DE")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := tx.balance(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	_ = tx.try(func() error {
+		a, err := tx.account("treasury_DE")
+		if err != nil {
+			return err
+		}
+		if n, err := tx.compact(a, 10); n != 1 || err != nil || balance() != 5 {
+			t.Errorf("folded %d rows to %s, %v", n, balance(), err)
+		}
+		return errors.New("no")
+	})
+	if got := balance(); got != 5 {
+		t.Errorf("balance %s", got)
+	}
+}
+
+func TestMoveToItself(t *testing.T) {
+	tx := newTx(state{})
+	err := tx.move(movement{From: collectiveAccount("treasury_DE"), To: collectiveAccount("treasury_DE"), Amount: 1, Type: EntryAdjustment})
+	if r := refusal(err); r == nil || r.Code != CodeInvalidArgument || len(tx.deltas) > 0 {
+		t.Errorf("%v, %v", err, tx.deltas)
 	}
 }
 
