@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -173,12 +175,31 @@ func busy(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[1], strconv.Itoa(l.Addr().(*net.TCPAddr).Port-offset))
 }
 
-// free VAR sets a variable to a port that was free a moment ago.
+// hundreds are the port ranges that scripts have taken.
+var hundreds sync.Map
+
+// free VAR sets a variable to the first three digits of a hundred ports with
+// nothing on them. They are below those that the kernel gives to others meanwhile.
 func free(ts *testscript.TestScript, _ bool, args []string) {
-	l, err := net.Listen("tcp", loopback+":0")
-	ts.Check(err)
-	ts.Setenv(args[0], strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-	ts.Check(l.Close())
+	for range 1000 {
+		digits := 100 + rand.IntN(200)
+		if _, taken := hundreds.LoadOrStore(digits, true); !taken && unused(100*digits, 100) {
+			ts.Setenv(args[0], strconv.Itoa(digits))
+			return
+		}
+	}
+	ts.Fatalf("there are no hundred free ports")
+}
+
+// unused reports whether nobody listens on n ports.
+func unused(first, n int) bool {
+	for port := first; port < first+n; port++ {
+		l, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
+		if err != nil || l.Close() != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // database VAR makes a migrated database and sets a variable to its DSN.

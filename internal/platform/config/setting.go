@@ -51,7 +51,7 @@ func Print(w io.Writer, settings []Setting) error {
 	for _, s := range settings {
 		value := s.Value
 		if value == "" {
-			value = "-"
+			value = `""`
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.Flag, value, s.Source, s.Variable)
 	}
