@@ -18,6 +18,7 @@ import (
 	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/event"
 	"gxcoin.money/gx/protocol/qirat"
+	"gxcoin.money/gx/protocol/status"
 )
 
 // world is a read model under construction.
@@ -117,6 +118,11 @@ func TestEmpty(t *testing.T) {
 		"account": second(readmodel.Account(ctx, w.pool, "nobody")), "user": second(readmodel.User(ctx, w.pool, "nobody")),
 		"treasury": second(readmodel.Treasury(ctx, w.pool, "AE")), "command": second(readmodel.CommandResult(ctx, w.pool, "c1")),
 		"genesis": second(readmodel.GenesisStatus(ctx, w.pool, "nobody")),
+		"trust":   second(readmodel.Trust(ctx, w.pool, "nobody")), "relationship": second(readmodel.Relationship(ctx, w.pool, "nothing")),
+		"recovery": second(readmodel.Recovery(ctx, w.pool, "nothing")), "organization": second(readmodel.Organization(ctx, w.pool, "nothing")),
+		"multisig": second(readmodel.MultiSigTx(ctx, w.pool, "nothing")), "loan": second(readmodel.Loan(ctx, w.pool, "nothing")),
+		"standing": second(readmodel.Standing(ctx, w.pool, "nobody")), "proposal": second(readmodel.Proposal(ctx, w.pool, "nothing")),
+		"tax": second(readmodel.Tax(ctx, w.pool, "nobody")),
 	} {
 		if !errors.Is(err, readmodel.ErrNotFound) {
 			t.Errorf("%s: %v", what, err)
@@ -354,6 +360,32 @@ func TestImpossibleEvents(t *testing.T) {
 		"unknown user":          &event.GenesisDistributed{UserID: "carol", Nationality: "AE", Phase: 1, Amount: 1, PoolSource: account.UserGenesisPool},
 		"second countries":      &event.CountryDataInitialized{Countries: []event.CountrySlots{{CountryCode: "AE"}}},
 		"freeze of nobody":      &event.WalletFrozen{AccountID: "nobody"},
+
+		"status of nobody":              &event.UserStatusChanged{UserID: "nobody", NewStatus: account.Frozen},
+		"trust in nobody":               &event.TrustScoreUpdated{UserID: "nobody"},
+		"unknown relationship":          &event.RelationshipConfirmed{RelationshipID: "nothing"},
+		"unknown recovery":              &event.RecoveryVoteCast{SessionID: "nothing"},
+		"endorsement of nothing":        &event.MembershipEndorsed{OrgID: "nothing", EndorserID: "alice"},
+		"activation of nothing":         &event.OrganizationActivated{OrgID: "nothing"},
+		"approval of nothing":           &event.MultiSigTxApproved{PendingTxID: "nothing"},
+		"rule operation without a rule": &event.MultiSigTxInitiated{PendingTxID: "x", Operation: status.OperationRule},
+		"payment with a rule":           &event.MultiSigTxInitiated{PendingTxID: "x", Operation: status.OperationTransfer, Rule: &event.Rule{}},
+		"unknown loan":                  &event.LoanCancelled{LoanID: "nothing"},
+		"loan to nobody":                &event.LoanApproved{LoanID: "nothing", BorrowerID: "nobody", Amount: 1, PoolSource: account.LoanPool},
+		"loan from a person":            &event.LoanApproved{LoanID: "nothing", BorrowerID: "alice", Amount: 1, PoolSource: "bob"},
+		"paid with a debt":              &event.LoanRepaid{LoanID: "x", PayerID: "alice", PoolID: account.LoanPool, Outstanding: 1, Status: status.LoanPaid},
+		"active without a debt":         &event.LoanRepaid{LoanID: "x", PayerID: "alice", PoolID: account.LoanPool, Status: status.LoanActive},
+		"vote on nothing":               &event.VoteCast{ProposalID: "nothing", VoterID: "alice"},
+		"unknown admin":                 &event.AdminRevoked{AdminID: "nobody"},
+		"treasury of nowhere":           &event.TreasuryActivated{TreasuryID: "treasury_XX", CountryCode: "XX"},
+		"grant to nobody":               &event.PoolDisbursed{PoolID: account.GXPool, RecipientID: "nobody", Amount: 1, RecipientBalanceAfter: &balance},
+		"grant without a balance":       &event.PoolDisbursed{PoolID: account.GXPool, RecipientID: "alice", Amount: 1},
+		"grant of a person":             &event.PoolDisbursed{PoolID: "bob", RecipientID: "alice", Amount: 1, RecipientBalanceAfter: &balance},
+		"adjustment without a balance":  &event.InternalTransfer{FromID: "alice", ToID: account.GXPool, Amount: 1},
+		"tax of a treasury":             &event.VelocityTaxApplied{AccountID: "treasury_AE", TreasuryID: "treasury_AE", RedistributionID: account.RedistributionPool},
+		"tax that does not add up":      &event.VelocityTaxApplied{AccountID: "alice", TreasuryID: "treasury_AE", RedistributionID: account.RedistributionPool, TaxAmount: 2, GovtShare: 1, Balance: 2},
+		"tax of more than all":          &event.VelocityTaxApplied{AccountID: "alice", TreasuryID: "treasury_AE", RedistributionID: account.RedistributionPool, TaxAmount: 2, GovtShare: 2, Balance: 1},
+		"exemption of nobody":           &event.VelocityTaxExemptionChanged{AccountID: "nobody"},
 	} {
 		err := w.flush(w.Decoded(w.block, 0, readmodeltest.Command{Type: "X", Events: []event.Event{e}}))
 		if !errors.Is(err, readmodel.ErrData) {

@@ -91,16 +91,9 @@ func (e *Economy) Transfer(from, to string, amount, fee qirat.Amount, remark str
 	e.Balances[from] -= amount + fee
 	e.Balances[to] += amount
 	e.Balances[account.OperationsFund] += fee
-	after := func(id string) *qirat.Amount {
-		if account.IsCollective(id) {
-			return nil
-		}
-		b := e.Balances[id]
-		return &b
-	}
 	t := &event.TransferCompleted{FromID: from, ToID: to, Amount: amount, Fee: fee, NetReceived: amount, TransferType: "P2P", Scope: "LOCAL",
 		FromKind: account.Individual, ToKind: account.Individual, SenderCountry: e.nations[from], RecipientCountry: e.nations[to], Remark: remark,
-		FromBalanceAfter: after(from), ToBalanceAfter: after(to)}
+		FromBalanceAfter: e.after(from), ToBalanceAfter: e.after(to)}
 	if account.IsCollective(to) {
 		t.ToKind = account.System
 	}
