@@ -98,15 +98,12 @@ func (o *Organization) operating() error {
 	}
 }
 
+// status is that of the account, under the name it has for organizations.
 func (o *Organization) status() status.Organization {
-	switch o.account.Status {
-	case pending:
-		return status.OrganizationPending
-	case account.Frozen:
+	if o.account.Status == account.Frozen {
 		return status.OrganizationLocked
-	default:
-		return status.Organization(o.account.Status)
 	}
+	return status.Organization(o.account.Status)
 }
 
 // staff checks the actor of a command that the house gives: when it is a person
