@@ -202,10 +202,17 @@ func (c *commandFunction) invoke(t *tx, args []string) ([]byte, error) {
 	return r.Result, t.commit(c.name)
 }
 
+// maxProblems is how many bad fields a refusal names: it is kept for good.
+const maxProblems = 10
+
 // invalid turns what is wrong with a payload into a refusal.
 func invalid(err error) error {
-	if fields, ok := errors.AsType[command.FieldErrors](err); ok {
-		return &Error{Code: CodeInvalidArgument, Message: fields.Error()}
+	fields, ok := errors.AsType[command.FieldErrors](err)
+	switch {
+	case !ok:
+		return err
+	case len(fields) > maxProblems:
+		return refuse(CodeInvalidArgument, "%v; and %d more", fields[:maxProblems], len(fields)-maxProblems)
 	}
-	return err
+	return refuse(CodeInvalidArgument, "%v", fields)
 }

@@ -39,6 +39,7 @@ func TestFunctions(t *testing.T) {
 	for _, d := range command.All() {
 		f, ok := commands[d.Name()]
 		if !ok {
+			t.Errorf("command %s has no handler", d.Type)
 			continue
 		}
 		if f.Command != d.Type || !slices.Equal(f.Args, d.Args()) || !slices.Equal(f.Roles, d.Roles) {

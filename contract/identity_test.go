@@ -110,6 +110,7 @@ func TestCreateUsersBatch(t *testing.T) {
 	if got := len(l.State()); got != before+1 {
 		t.Errorf("the rejected batch left %d keys", got-before)
 	}
+	l.Refuse(t, contract.CodeInvalidArgument, "; and 290 more", &command.CreateUsersBatch{Users: make([]command.CreateUser, 100)})
 	events := l.Apply(t, &command.CreateUsersBatch{Users: []command.CreateUser{*a, *c}})
 	if len(events) != 6 {
 		t.Errorf("%d events", len(events))

@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"gxcoin.money/gx/contract"
@@ -51,7 +53,8 @@ func (l *Ledger) Item(t TB, p command.Payload) contract.BatchItem {
 
 // Run runs commands in one batch under the identity that the submitter uses for
 // the first, and returns what became of each with the events of the batch. The
-// test fails when the transaction is not valid.
+// test fails when the transaction is not valid, or a function causes an event
+// that it does not declare.
 func (l *Ledger) Run(t TB, payloads ...command.Payload) ([]contract.BatchResult, []event.Event) {
 	t.Helper()
 	items := make([]contract.BatchItem, len(payloads))
@@ -62,12 +65,28 @@ func (l *Ledger) Run(t TB, payloads ...command.Payload) ([]contract.BatchResult,
 	if err != nil {
 		t.Fatalf("batch: %v", err)
 	}
-	_, events, err := tx.Envelope()
+	env, events, err := tx.Envelope()
 	if err != nil {
 		t.Fatalf("envelope: %v", err)
 	}
+	for i, e := range events {
+		cause := env.Commands[env.Events[i].Command].Type
+		f := functions()[cause]
+		if !slices.Contains(f.Events, e.EventType()) {
+			t.Fatalf("%s caused %s, which %s does not declare", cause, e.EventType(), f.Name)
+		}
+	}
 	return results, events
 }
+
+// functions returns the function of each command.
+var functions = sync.OnceValue(func() map[command.Type]contract.Function {
+	m := map[command.Type]contract.Function{}
+	for _, f := range contract.Functions() {
+		m[f.Command] = f
+	}
+	return m
+})
 
 func identity(p command.Payload) role.Role {
 	d, _ := command.Lookup(p.CommandType())
