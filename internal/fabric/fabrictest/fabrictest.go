@@ -112,6 +112,39 @@ func (n *Network) Stop() {
 	<-n.done
 }
 
+// PID returns the process id of a node, waiting until it runs.
+func (n *Network) PID(t testing.TB, id string) (pid int) {
+	t.Helper()
+	Eventually(t, func() bool {
+		s, err := n.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, node := range s.Nodes {
+			if node.Name == id {
+				pid = node.PID
+			}
+		}
+		return pid != 0
+	})
+	return pid
+}
+
+// Eventually polls a condition of other processes.
+func Eventually(t testing.TB, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(time.Minute)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("it did not happen")
+		}
+	}
+}
+
 // span is how many ports a network may take.
 const span = 250
 

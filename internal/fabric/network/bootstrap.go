@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -44,6 +45,9 @@ func (n *Network) bootstrap(ctx context.Context) error {
 		g.Go(func() error { return p.join(joining, n.topology.Channel, genesis) })
 	}
 	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := n.awaitLeader(ctx); err != nil {
 		return err
 	}
 	if err := n.deploy(ctx, c, n.topology.newest()); err != nil {
@@ -110,6 +114,26 @@ func (n *Network) joinOrderer(ctx context.Context, node *node, genesis []byte) e
 		return fmt.Errorf("%s joins the channel: %w", node.id(), err)
 	}
 	return nil
+}
+
+// awaitLeader waits until the orderers have elected a leader.
+func (n *Network) awaitLeader(ctx context.Context) error {
+	client, err := n.https(n.roster.orderers)
+	if err != nil {
+		return err
+	}
+	leads := fmt.Sprintf("consensus_etcdraft_is_leader{channel=%q} 1\n", n.topology.Channel)
+	return poll(ctx, pollEvery, func() error {
+		var errs []error
+		for _, o := range n.roster.orderers.of(orderer) {
+			_, metrics, err := request(ctx, client, http.MethodGet, "https://"+o.ops+"/metrics", "", nil)
+			if err == nil && bytes.Contains(metrics, []byte(leads)) {
+				return nil
+			}
+			errs = append(errs, err)
+		}
+		return errors.Join(append(errs, errors.New("the orderers have no leader"))...)
+	})
 }
 
 func request(ctx context.Context, client *http.Client, method, url, contentType string, body io.Reader) (status int, answer []byte, err error) {

@@ -33,24 +33,15 @@ func (n *Network) upgrade(ctx context.Context, version, program string) (Server,
 	if _, err := readState(n.o.Dir); err != nil {
 		return Server{}, err
 	}
+	if err := n.nextServer(ctx, version, program); err != nil {
+		return Server{}, err
+	}
+	newest := n.topology.newest()
 	c, err := n.connect()
 	if err != nil {
-		return Server{}, err
-	}
-	defer c.close()
-	committed, err := n.committed(ctx, c)
-	if err != nil {
-		return Server{}, err
-	}
-	t := n.topology
-	newest := t.newest()
-	if newest.Sequence <= committed && len(t.Servers) == 1 {
-		newest = Server{Sequence: committed + 1, Version: cmp.Or(version, strconv.FormatInt(committed+1, 10)), Program: program}
-		t.Servers = append(t.Servers, newest)
-	}
-	if err := n.apply(t); err != nil {
 		return newest, err
 	}
+	defer c.close()
 	for _, o := range n.roster.members {
 		server := serverOf(o, newest)
 		err := poll(ctx, pollEvery, func() error { return n.greet(ctx, server) })
@@ -65,8 +56,31 @@ func (n *Network) upgrade(ctx context.Context, version, program string) (Server,
 		return newest, err
 	}
 	pause(ctx, drain)
+	t := n.topology
 	t.Servers = []Server{newest}
 	return newest, n.apply(t)
+}
+
+// nextServer makes a new version's server part of the network, unless one is
+// there already that an upgrade has not finished.
+func (n *Network) nextServer(ctx context.Context, version, program string) error {
+	c, err := n.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	committed, err := n.committed(ctx, c)
+	if err != nil {
+		return err
+	}
+	t := n.topology
+	if len(t.Servers) > 1 || t.newest().Sequence > committed {
+		return nil
+	}
+	t.Servers = append(t.Servers, Server{
+		Sequence: committed + 1, Version: cmp.Or(version, strconv.FormatInt(committed+1, 10)), Program: program,
+	})
+	return n.apply(t)
 }
 
 // apply stores a topology, which the process that runs the network follows.

@@ -50,7 +50,7 @@ func (l *Ledger) Endorse(ctx context.Context, p ledger.Proposal) (ledger.Transac
 		l.metrics.failures.WithLabelValues("disagreement").Inc()
 		if attempt == disagreements {
 			l.o.Log.ErrorContext(ctx, "organizations keep answering a proposal differently: is the chaincode of all the same, and deterministic?",
-				slog.String("function", p.Function), slog.Bool("sameHeight", level && l.heights.level()), slog.Any("err", err))
+				slog.String("function", p.Function), slog.Bool("sameHeight", level && l.heights.level()), slog.Any("peers", said(err)))
 			return ledger.Transaction{}, unavailable(p.Function, f)
 		}
 		l.heights.awaitLevel(ctx, time.Duration(attempt)*50*time.Millisecond)
@@ -125,6 +125,7 @@ func (l *Ledger) warn(doing string, err error) {
 		return
 	}
 	if n, ok := l.quiet.may(doing); ok {
-		l.o.Log.Warn("Fabric call failed", slog.String("call", doing), slog.Any("err", err), slog.Int("alike", n))
+		l.o.Log.Warn("Fabric call failed", slog.String("call", doing), slog.String("code", code(err).String()),
+			slog.Any("err", &failure{cause: err}), slog.Any("peers", said(err)), slog.Int("alike", n))
 	}
 }

@@ -82,6 +82,14 @@ func details(err error) (out []*gateway.ErrorDetail) {
 	return out
 }
 
+// said lists the details for a log.
+func said(err error) (lines []string) {
+	for _, d := range details(err) {
+		lines = append(lines, fmt.Sprintf("%s of %s: %s", d.GetAddress(), d.GetMspId(), d.GetMessage()))
+	}
+	return lines
+}
+
 func code(err error) codes.Code { return status.Code(err) }
 
 // transient reports a failure that says nothing about the transaction itself.
