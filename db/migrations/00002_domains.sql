@@ -77,12 +77,12 @@ CREATE TABLE read.recovery_votes (
   PRIMARY KEY (session_id, guardian_id)
 );
 
+-- The status of an organization is that of its account.
 CREATE TABLE read.organizations (
   org_id       text PRIMARY KEY,
   name         text NOT NULL,
   type         text NOT NULL,
   country      text NOT NULL,
-  status       text NOT NULL,
   proposer_id  text NOT NULL,
   activated_by text NOT NULL DEFAULT '',
   created_at   timestamptz NOT NULL,
@@ -132,7 +132,7 @@ CREATE TABLE read.multisig_transactions (
   created_at     timestamptz NOT NULL,
   closed_at      timestamptz,
   closed_by      text NOT NULL DEFAULT '',
-  executed_tx    text NOT NULL DEFAULT '',
+  closed_tx      text NOT NULL DEFAULT '',
   failure_code   text NOT NULL DEFAULT '',
   failure        text NOT NULL DEFAULT '',
   failed_at      timestamptz,

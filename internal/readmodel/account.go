@@ -173,15 +173,19 @@ func add(a, b int64) (int64, bool) {
 	return s, (a < 0) != (b < 0) || (s < 0) == (a < 0)
 }
 
+// setStatus sets the status of an account, and since when and why it is blocked.
+func (p *Projection) setStatus(m meta, id, status, reason string, since *time.Time) {
+	c := p.accountChange(m, id)
+	c.status, c.reason, c.frozen = status, reason, since
+}
+
 func walletFrozen(p *Projection, m meta, e *event.WalletFrozen) error {
-	c := p.accountChange(m, e.AccountID)
-	c.status, c.reason, c.frozen = StatusFrozen, e.Reason, &e.FrozenAt
+	p.setStatus(m, e.AccountID, StatusFrozen, e.Reason, &e.FrozenAt)
 	return nil
 }
 
 func walletUnfrozen(p *Projection, m meta, e *event.WalletUnfrozen) error {
-	c := p.accountChange(m, e.AccountID)
-	c.status, c.reason, c.frozen = StatusActive, "", nil
+	p.setStatus(m, e.AccountID, StatusActive, "", nil)
 	return nil
 }
 

@@ -122,10 +122,10 @@ func genesisDistributed(p *Projection, m meta, e *event.GenesisDistributed) erro
 }
 
 func userStatusChanged(p *Projection, m meta, e *event.UserStatusChanged) error {
-	c := p.accountChange(m, e.UserID)
-	c.status, c.reason, c.frozen = string(e.NewStatus), e.Reason, &m.at
 	if e.NewStatus == account.Active {
-		c.reason, c.frozen = "", nil
+		p.setStatus(m, e.UserID, StatusActive, "", nil)
+	} else {
+		p.setStatus(m, e.UserID, string(e.NewStatus), e.Reason, &m.at)
 	}
 	return nil
 }

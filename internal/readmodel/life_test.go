@@ -225,12 +225,13 @@ func (l *life) multiSig() []event.Event {
 		return []event.Event{&event.MultiSigTxExecutionFailed{PendingTxID: id, Code: "INSUFFICIENT_FUNDS", Message: l.id("only ")}}
 	case len(left) == 0 && n == 3:
 		delete(l.pending, id)
-		return []event.Event{&event.MultiSigTxRejected{PendingTxID: id, RejectedBy: "carol", Reason: "no", Status: status.MultiSigRejected}}
+		return []event.Event{&event.MultiSigTxRejected{PendingTxID: id, RejectedBy: "dave", Reason: "no", Status: status.MultiSigRejected}}
 	case len(left) == 0:
 		delete(l.pending, id)
 		return []event.Event{l.rule(l.orgs[0], false), &event.MultiSigTxExecuted{PendingTxID: id, ExecutedBy: "carol"}}
 	case n == 3:
-		return []event.Event{&event.MultiSigTxRejected{PendingTxID: id, RejectedBy: left[0], Reason: "not yet", Approvals: 1, Status: status.MultiSigPending}}
+		l.pending[id] = left[1:]
+		return []event.Event{&event.MultiSigTxRejected{PendingTxID: id, RejectedBy: left[0], Reason: "not yet", Status: status.MultiSigPending}}
 	}
 	l.pending[id] = left[1:]
 	return []event.Event{&event.MultiSigTxApproved{PendingTxID: id, ApproverID: left[0], Approvals: 3 - len(left), RequiredApprovals: 3}}

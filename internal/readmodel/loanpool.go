@@ -76,7 +76,7 @@ func OverdueLoans(ctx context.Context, db postgres.DB, until time.Time, after Du
 // StandingState is what counts for a new loan of a person.
 type StandingState struct {
 	TrustScore  int
-	Open        int          // loans that are active or wait for a decision
+	Open        int          // loans that wait for a decision, run or are in default
 	Pending     qirat.Amount // applied for
 	Outstanding qirat.Amount // owed, on defaulted loans too
 	Defaults    int
@@ -87,7 +87,7 @@ type StandingState struct {
 func Standing(ctx context.Context, db postgres.DB, userID string) (StandingState, error) {
 	return one[StandingState](ctx, db, "standing", `
 		SELECT u.trust_score, u.loan_defaults AS defaults, u.loan_banned AS banned,
-		       count(l.loan_id) FILTER (WHERE l.status IN ('PENDING_APPROVAL', 'ACTIVE')) AS open,
+		       count(l.loan_id) AS open,
 		       coalesce(sum(l.amount) FILTER (WHERE l.status = 'PENDING_APPROVAL'), 0)::bigint AS pending,
 		       coalesce(sum(l.outstanding), 0)::bigint AS outstanding
 		FROM read.users u LEFT JOIN read.loans l ON l.borrower_id = u.user_id AND l.status IN ('PENDING_APPROVAL', 'ACTIVE', 'DEFAULTED')

@@ -54,7 +54,7 @@ func TestLoans(t *testing.T) {
 	if got := read("LOAN_2"); got.Status != status.LoanDefaulted || got.CollateralStatus != status.CollateralSeized || !got.DefaultedAt.Equal(defaulted) {
 		t.Errorf("defaulted: %+v", got)
 	}
-	same(t, "standing of the defaulter", readmodel.StandingState{TrustScore: 15, Open: 1, Outstanding: 120, Defaults: 2, Banned: true}, standing())
+	same(t, "standing of the defaulter", readmodel.StandingState{TrustScore: 15, Open: 2, Outstanding: 120, Defaults: 2, Banned: true}, standing())
 	same(t, "overdue after a default", []string{"LOAN_3", "LOAN_1"}, overdue(500))
 	paid := w.at(w.block)
 	w.commit(w.Repay("LOAN_1", "alice", "alice", 100, 30, 70, paid))

@@ -1,10 +1,7 @@
 package readmodel
 
 import (
-	"cmp"
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -35,8 +32,8 @@ type MultiSigState struct {
 	CreatedAt         time.Time
 	ClosedAt          *time.Time
 	ClosedBy          string // who executed, rejected or cancelled it
-	ExecutedTx        string // ledger transaction
-	FailureCode       string // of the last attempt to execute it
+	ClosedTx          string // ledger transaction
+	FailureCode       string // of the last attempt to execute it, when it is not executed
 	Failure           string
 	FailedAt          *time.Time
 	Cursor            Cursor `db:"-"`
@@ -54,7 +51,7 @@ func (r multiSigRow) state() MultiSigState {
 
 const multiSigSelect = `
 	SELECT pending_tx_id, org_id, operation, initiator_id, from_id, to_id, amount, remark, new_rule AS rule, rule_id, required_approvals, approver_group,
-	       status, approvals, expires_at, created_at, closed_at, closed_by, executed_tx, failure_code, failure, failed_at,
+	       status, approvals, expires_at, created_at, closed_at, closed_by, closed_tx, failure_code, failure, failed_at,
 	       block, tx_index, seq, 0 AS entry
 	FROM read.multisig_transactions m`
 
@@ -112,35 +109,25 @@ func MultiSigDecisions(ctx context.Context, db postgres.DB, pendingTxID string) 
 
 // multiSigChange is what a run of events did to one transaction.
 type multiSigChange struct {
-	id         string
-	initiated  *event.MultiSigTxInitiated
-	made       meta
-	newRule    string          // JSON of an event.Rule, or empty
-	approvals  *int            // nil: unchanged
-	status     status.MultiSig // empty: unchanged
-	closedAt   *time.Time
-	closedBy   string
-	executedTx string
-	failure    *event.MultiSigTxExecutionFailed
-	failedAt   *time.Time
+	id        string
+	initiated *event.MultiSigTxInitiated
+	made      meta
+	newRule   string          // JSON of an event.Rule, or empty
+	approvals *int            // nil: unchanged
+	status    status.MultiSig // empty: unchanged
+	closedAt  *time.Time
+	closedBy  string
+	closedTx  string
+	failure   *event.MultiSigTxExecutionFailed // nil: unchanged; empty: there is none
+	failedAt  *time.Time
 }
 
 func (p *Projection) multiSigChange(id string) *multiSigChange {
 	return entry(p.multisig, id, func() *multiSigChange { return &multiSigChange{id: id} })
 }
 
-type decisionKey struct{ pendingTxID, userID string }
-
-type decision struct {
-	decisionKey
-	approved bool
-	reason   string
-	at       time.Time
-}
-
 func (p *Projection) decide(m meta, id, userID string, approved bool, reason string) {
-	k := decisionKey{id, userID}
-	p.decisions[k] = &decision{k, approved, reason, m.at}
+	p.decisions = append(p.decisions, MultiSigDecision{id, userID, approved, reason, m.at})
 }
 
 func multiSigTxInitiated(p *Projection, m meta, e *event.MultiSigTxInitiated) error {
@@ -173,7 +160,6 @@ func multiSigTxApproved(p *Projection, m meta, e *event.MultiSigTxApproved) erro
 
 func multiSigTxRejected(p *Projection, m meta, e *event.MultiSigTxRejected) error {
 	c := p.multiSigChange(e.PendingTxID)
-	c.approvals = &e.Approvals
 	if e.Status == status.MultiSigRejected {
 		c.close(m, e.Status, e.RejectedBy)
 	}
@@ -184,7 +170,7 @@ func multiSigTxRejected(p *Projection, m meta, e *event.MultiSigTxRejected) erro
 func multiSigTxExecuted(p *Projection, m meta, e *event.MultiSigTxExecuted) error {
 	c := p.multiSigChange(e.PendingTxID)
 	c.close(m, status.MultiSigExecuted, e.ExecutedBy)
-	c.executedTx = m.txID
+	c.failure, c.failedAt = &event.MultiSigTxExecutionFailed{}, nil
 	return nil
 }
 
@@ -205,7 +191,7 @@ func multiSigTxExpired(p *Projection, m meta, e *event.MultiSigTxExpired) error 
 }
 
 func (c *multiSigChange) close(m meta, s status.MultiSig, by string) {
-	c.status, c.closedAt, c.closedBy = s, &m.at, by
+	c.status, c.closedAt, c.closedBy, c.closedTx = s, &m.at, by, m.txID
 }
 
 func (p *Projection) flushMultiSig(b *batch) {
@@ -242,44 +228,40 @@ func (p *Projection) flushMultiSig(b *batch) {
 			column(r, func(c *multiSigChange) int { return c.made.txIndex }),
 			column(r, func(c *multiSigChange) int { return c.made.seq }))
 	}
+	failure := func(get func(*event.MultiSigTxExecutionFailed) *string) []*string {
+		return column(all, func(c *multiSigChange) *string {
+			if c.failure == nil {
+				return nil
+			}
+			return get(c.failure)
+		})
+	}
 	b.exec(len(all), "status of multi-signature transactions", `
 		UPDATE read.multisig_transactions m
 		SET approvals = coalesce(v.approvals, m.approvals), status = coalesce(nullif(v.status, ''), m.status),
 		    closed_at = coalesce(v.closed_at, m.closed_at), closed_by = coalesce(nullif(v.closed_by, ''), m.closed_by),
-		    executed_tx = coalesce(nullif(v.executed_tx, ''), m.executed_tx), failed_at = coalesce(v.failed_at, m.failed_at),
-		    failure_code = CASE WHEN v.failed_at IS NULL THEN m.failure_code ELSE v.failure_code END,
-		    failure = CASE WHEN v.failed_at IS NULL THEN m.failure ELSE v.failure END
+		    closed_tx = coalesce(nullif(v.closed_tx, ''), m.closed_tx), failure_code = coalesce(v.failure_code, m.failure_code),
+		    failure = coalesce(v.failure, m.failure), failed_at = CASE WHEN v.failure IS NULL THEN m.failed_at ELSE v.failed_at END
 		FROM unnest($1::text[], $2::int[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[])
-		  AS v (id, approvals, status, closed_at, closed_by, executed_tx, failure_code, failure, failed_at)
+		  AS v (id, approvals, status, closed_at, closed_by, closed_tx, failure_code, failure, failed_at)
 		WHERE m.pending_tx_id = v.id`,
 		column(all, func(c *multiSigChange) string { return c.id }),
 		column(all, func(c *multiSigChange) *int { return c.approvals }),
 		column(all, func(c *multiSigChange) string { return string(c.status) }),
 		column(all, func(c *multiSigChange) *time.Time { return c.closedAt }),
 		column(all, func(c *multiSigChange) string { return c.closedBy }),
-		column(all, func(c *multiSigChange) string { return c.executedTx }),
-		column(all, func(c *multiSigChange) string { return c.failed().Code }),
-		column(all, func(c *multiSigChange) string { return c.failed().Message }),
+		column(all, func(c *multiSigChange) string { return c.closedTx }),
+		failure(func(e *event.MultiSigTxExecutionFailed) *string { return &e.Code }),
+		failure(func(e *event.MultiSigTxExecutionFailed) *string { return &e.Message }),
 		column(all, func(c *multiSigChange) *time.Time { return c.failedAt }))
-	d := slices.SortedFunc(maps.Values(p.decisions), func(a, b *decision) int {
-		return cmp.Or(cmp.Compare(a.pendingTxID, b.pendingTxID), cmp.Compare(a.userID, b.userID))
-	})
-	if len(d) > 0 {
+	if d := p.decisions; len(d) > 0 {
 		b.exec(len(d), "decisions", `
 			INSERT INTO read.multisig_decisions (pending_tx_id, user_id, approved, reason, at)
-			SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[], $4::text[], $5::timestamptz[])
-			ON CONFLICT (pending_tx_id, user_id) DO UPDATE SET approved = excluded.approved, reason = excluded.reason, at = excluded.at`,
-			column(d, func(d *decision) string { return d.pendingTxID }),
-			column(d, func(d *decision) string { return d.userID }),
-			column(d, func(d *decision) bool { return d.approved }),
-			column(d, func(d *decision) string { return d.reason }),
-			column(d, func(d *decision) time.Time { return d.at }))
+			SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[], $4::text[], $5::timestamptz[])`,
+			column(d, func(d MultiSigDecision) string { return d.PendingTxID }),
+			column(d, func(d MultiSigDecision) string { return d.UserID }),
+			column(d, func(d MultiSigDecision) bool { return d.Approved }),
+			column(d, func(d MultiSigDecision) string { return d.Reason }),
+			column(d, func(d MultiSigDecision) time.Time { return d.At }))
 	}
-}
-
-func (c *multiSigChange) failed() event.MultiSigTxExecutionFailed {
-	if c.failure == nil {
-		return event.MultiSigTxExecutionFailed{}
-	}
-	return *c.failure
 }

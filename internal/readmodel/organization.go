@@ -36,11 +36,11 @@ func (r organizationRow) state() OrganizationState {
 	return r.OrganizationState
 }
 
-// An organization is locked while its account is frozen.
+// The status of an organization is that of its account, which is frozen when
+// the organization is locked.
 const organizationSelect = `
 	SELECT org_id, name, type, country, status, proposer_id, activated_by, created_at, activated_at, block, tx_index, seq, 0 AS entry
-	FROM (SELECT o.org_id, o.name, o.type, o.country, o.proposer_id, o.activated_by, o.created_at, o.activated_at, o.block, o.tx_index, o.seq,
-	             CASE WHEN o.status = 'ACTIVE' AND a.status = 'FROZEN' THEN 'LOCKED' ELSE o.status END AS status
+	FROM (SELECT o.*, CASE a.status WHEN 'FROZEN' THEN 'LOCKED' ELSE a.status END AS status
 	      FROM read.organizations o JOIN read.accounts a ON a.account_id = o.org_id) o`
 
 // Organization returns an organization, or ErrNotFound.
@@ -125,6 +125,7 @@ func organizationProposed(p *Projection, m meta, e *event.OrganizationProposed) 
 	}
 	c.proposed, c.made = e, m
 	p.setBalance(m, e.OrgID, e.OrgType, e.Country, 0, nil)
+	p.setStatus(m, e.OrgID, string(status.OrganizationPending), "", nil)
 	return nil
 }
 
@@ -136,6 +137,7 @@ func membershipEndorsed(p *Projection, m meta, e *event.MembershipEndorsed) erro
 func organizationActivated(p *Projection, m meta, e *event.OrganizationActivated) error {
 	c := p.organizationChange(e.OrgID)
 	c.activatedBy, c.activatedAt = e.ActivatedBy, &m.at
+	p.setStatus(m, e.OrgID, StatusActive, "", nil)
 	return nil
 }
 
@@ -164,11 +166,8 @@ func (p *Projection) flushOrganizations(b *batch) {
 	all := sorted(p.organizations)
 	if r := filter(all, func(c *organizationChange) bool { return c.proposed != nil }); len(r) > 0 {
 		b.exec(len(r), "organizations", `
-			INSERT INTO read.organizations (org_id, name, type, country, status, proposer_id, created_at, block, tx_index, seq)
-			SELECT id, name, type, country, $1, proposer, at, block, tx_index, seq
-			FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::bigint[], $9::int[], $10::int[])
-			  AS v (id, name, type, country, proposer, at, block, tx_index, seq)`,
-			string(status.OrganizationPending),
+			INSERT INTO read.organizations (org_id, name, type, country, proposer_id, created_at, block, tx_index, seq)
+			SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::bigint[], $8::int[], $9::int[])`,
 			column(r, func(c *organizationChange) string { return c.id }),
 			column(r, func(c *organizationChange) string { return c.proposed.OrgName }),
 			column(r, func(c *organizationChange) string { return string(c.proposed.OrgType) }),
@@ -206,10 +205,9 @@ func (p *Projection) flushOrganizations(b *batch) {
 	}
 	if r := filter(all, func(c *organizationChange) bool { return c.activatedAt != nil }); len(r) > 0 {
 		b.exec(len(r), "activations", `
-			UPDATE read.organizations o SET status = $1, activated_by = v.activated_by, activated_at = v.at
-			FROM unnest($2::text[], $3::text[], $4::timestamptz[]) AS v (id, activated_by, at)
+			UPDATE read.organizations o SET activated_by = v.activated_by, activated_at = v.at
+			FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS v (id, activated_by, at)
 			WHERE o.org_id = v.id`,
-			string(status.OrganizationActive),
 			column(r, func(c *organizationChange) string { return c.id }),
 			column(r, func(c *organizationChange) string { return c.activatedBy }),
 			column(r, func(c *organizationChange) *time.Time { return c.activatedAt }))

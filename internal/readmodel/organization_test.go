@@ -47,7 +47,6 @@ func TestOrganizations(t *testing.T) {
 
 	w.commit(w.ProposeOrganization("aid", account.NGO, "US", "alice"))
 	w.commit(w.ProposeOrganization("ministry", account.Government, "AE", "bob"))
-	w.commit(w.Freeze("aid", "inquiry", w.at(w.block)))
 	for name, c := range map[string]struct {
 		f    readmodel.OrganizationFilter
 		want []string

@@ -38,7 +38,7 @@ type Projection struct {
 	organizations map[string]*organizationChange
 	rules         map[ruleKey]*ruleChange
 	multisig      map[string]*multiSigChange
-	decisions     map[decisionKey]*decision
+	decisions     []MultiSigDecision
 	loans         map[string]*loanChange
 	proposals     map[string]*proposalChange
 	votes         []Vote
@@ -53,8 +53,7 @@ func NewProjection() *Projection {
 		accounts: map[string]*accountChange{}, users: map[string]*userChange{}, country: newCountryChanges(), pools: newPoolChanges(),
 		relationships: map[string]*relationshipChange{}, guardians: map[string]*nomination{}, recoveries: map[string]*recoveryChange{},
 		organizations: map[string]*organizationChange{}, rules: map[ruleKey]*ruleChange{},
-		multisig: map[string]*multiSigChange{}, decisions: map[decisionKey]*decision{},
-		loans: map[string]*loanChange{}, proposals: map[string]*proposalChange{}, admins: map[string]*adminChange{},
+		multisig: map[string]*multiSigChange{}, loans: map[string]*loanChange{}, proposals: map[string]*proposalChange{}, admins: map[string]*adminChange{},
 	}
 }
 

@@ -67,7 +67,7 @@ func samples() []Event {
 		&MultiSigTxApproved{"PENDING_TX_1", "acme", otherID, 2, 2},
 		&MultiSigTxExecuted{"PENDING_TX_1", "acme", otherID},
 		&MultiSigTxExecutionFailed{"PENDING_TX_1", "acme", "INSUFFICIENT_FUNDS", "insufficient funds"},
-		&MultiSigTxRejected{"PENDING_TX_1", "acme", otherID, "too much", 1, status.MultiSigRejected},
+		&MultiSigTxRejected{"PENDING_TX_1", "acme", otherID, "too much", status.MultiSigRejected},
 		&MultiSigTxCancelled{"PENDING_TX_1", "acme", userID},
 		&MultiSigTxExpired{"PENDING_TX_1", "acme"},
 		&LoanApplicationReceived{"LOAN_1", userID, 5, "a shop", strings.Repeat("ab", 32), 90, at},

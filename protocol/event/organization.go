@@ -104,8 +104,7 @@ type MultiSigTxRejected struct {
 	OrgID       string          `json:"orgID"`
 	RejectedBy  string          `json:"rejectedBy"`
 	Reason      string          `json:"reason"`
-	Approvals   int             `json:"approvals"` // that stand after it
-	Status      status.MultiSig `json:"status"`    // PENDING or REJECTED
+	Status      status.MultiSig `json:"status"` // PENDING or REJECTED
 }
 
 // MultiSigTxCancelled withdraws a transaction.
