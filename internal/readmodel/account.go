@@ -173,7 +173,7 @@ func add(a, b int64) (int64, bool) {
 	return s, (a < 0) != (b < 0) || (s < 0) == (a < 0)
 }
 
-// setStatus sets the status of an account, and since when and why it is blocked.
+// setStatus sets the status of an account, and of a frozen one since when and why.
 func (p *Projection) setStatus(m meta, id, status, reason string, since *time.Time) {
 	c := p.accountChange(m, id)
 	c.status, c.reason, c.frozen = status, reason, since

@@ -46,12 +46,12 @@ func TestHouse(t *testing.T) {
 	same(t, "entries of bob", []readmodel.EntryType{readmodel.Reward, readmodel.Reward, readmodel.Genesis}, types("bob"))
 	same(t, "entries of a treasury", []readmodel.EntryType{readmodel.AdjustmentCredit, readmodel.Grant, readmodel.GovtGenesis}, types("treasury_US"))
 
-	suspended := w.happen(&event.UserStatusChanged{UserID: "alice", OldStatus: account.Active, NewStatus: account.Suspended, Reason: "inquiry"})
+	frozen := w.happen(&event.UserStatusChanged{UserID: "alice", OldStatus: account.Active, NewStatus: account.Frozen, Reason: "inquiry"})
 	a, u := must[readmodel.AccountState](t)(readmodel.Account(ctx, w.pool, "alice")), must[readmodel.UserState](t)(readmodel.User(ctx, w.pool, "alice"))
-	if a.Status != "SUSPENDED" || u.Status != "SUSPENDED" || a.FrozenReason != "inquiry" || !a.FrozenAt.Equal(suspended) {
-		t.Errorf("suspended: %+v, %s", a, u.Status)
+	if a.Status != "FROZEN" || u.Status != "FROZEN" || a.FrozenReason != "inquiry" || !a.FrozenAt.Equal(frozen) {
+		t.Errorf("frozen: %+v, %s", a, u.Status)
 	}
-	w.happen(&event.UserStatusChanged{UserID: "alice", OldStatus: account.Suspended, NewStatus: account.Active, Reason: "cleared"})
+	w.happen(&event.UserStatusChanged{UserID: "alice", OldStatus: account.Frozen, NewStatus: account.Active, Reason: "cleared"})
 	a = must[readmodel.AccountState](t)(readmodel.Account(ctx, w.pool, "alice"))
 	if a.Status != "ACTIVE" || a.FrozenReason != "" || a.FrozenAt != nil {
 		t.Errorf("active again: %+v", a)

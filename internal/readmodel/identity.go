@@ -122,10 +122,10 @@ func genesisDistributed(p *Projection, m meta, e *event.GenesisDistributed) erro
 }
 
 func userStatusChanged(p *Projection, m meta, e *event.UserStatusChanged) error {
-	if e.NewStatus == account.Active {
-		p.setStatus(m, e.UserID, StatusActive, "", nil)
+	if e.NewStatus == account.Frozen {
+		p.setStatus(m, e.UserID, StatusFrozen, e.Reason, &m.at)
 	} else {
-		p.setStatus(m, e.UserID, string(e.NewStatus), e.Reason, &m.at)
+		p.setStatus(m, e.UserID, string(e.NewStatus), "", nil)
 	}
 	return nil
 }
