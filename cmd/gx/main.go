@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"gxcoin.money/gx/internal/fabric/builder"
 	"gxcoin.money/gx/internal/platform/config"
 )
 
@@ -26,10 +27,13 @@ type cli struct {
 
 	Demo demoCmd `cmd:"" group:"machine" help:"Play the demo on a running system: people register, are approved and pay each other."`
 
-	Serve   serveCmd   `cmd:"" group:"role" help:"Run one of the seven services."`
-	Submit  submitCmd  `cmd:"" group:"role" help:"Run the submitter: it takes accepted commands to the ledger."`
-	Project projectCmd `cmd:"" group:"role" help:"Run the projector: it applies the ledger to the read model."`
-	Migrate migrateCmd `cmd:"" group:"role" help:"Bring the schema of a database to this version."`
+	Fabric fabricCmd `cmd:"" group:"machine" help:"Run a Hyperledger Fabric network on this machine."`
+
+	Serve     serveCmd     `cmd:"" group:"role" help:"Run one of the seven services."`
+	Submit    submitCmd    `cmd:"" group:"role" help:"Run the submitter: it takes accepted commands to the ledger."`
+	Project   projectCmd   `cmd:"" group:"role" help:"Run the projector: it applies the ledger to the read model."`
+	Chaincode chaincodeCmd `cmd:"" group:"role" help:"Serve the contracts to the Fabric peers of an organization."`
+	Migrate   migrateCmd   `cmd:"" group:"role" help:"Bring the schema of a database to this version."`
 
 	Contract contractCmd `cmd:"" group:"about" help:"Look at the contracts of the ledger."`
 	Config   configCmd   `cmd:"" group:"about" help:"Look at the configuration."`
@@ -53,6 +57,9 @@ type program struct {
 }
 
 func main() {
+	if status, ok := builder.Main(os.Args, os.Stderr); ok { // called by a Fabric peer
+		os.Exit(status)
+	}
 	p := &program{name: os.Args[0], stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
 	ctx, stop := interruptible(context.Background(), p.stderr)
 	status := p.run(ctx, os.Args[1:])

@@ -11,9 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"gxcoin.money/gx/contract"
+	"gxcoin.money/gx/internal/fabric/connection"
 	"gxcoin.money/gx/internal/ledger"
-	"gxcoin.money/gx/internal/ledger/embedded"
 	"gxcoin.money/gx/internal/outbox"
 	"gxcoin.money/gx/internal/platform/clock"
 	"gxcoin.money/gx/internal/platform/config"
@@ -55,9 +54,10 @@ type process struct {
 	group *supervise.Group
 
 	dsn         string
-	connections int32         // of a pool; 0: as the role says
-	checked     bool          // readiness depends on the database
-	shared      ledger.Ledger // of all roles in this process
+	connections int32              // of a pool; 0: as the role says
+	checked     bool               // readiness depends on the database
+	fabric      *connection.Config // nil: the ledger is embedded
+	shared      ledger.Ledger      // of all roles in this process
 }
 
 func newProcess(p *program, name string, log *slog.Logger) (*process, error) {
@@ -140,21 +140,6 @@ func (s *process) pool(ctx context.Context, o postgres.Options) (*pgxpool.Pool, 
 			func() float64 { return float64(read(pool.Stat())) }))
 	}
 	return pool, nil
-}
-
-// ledger runs this process's side of the ledger, once.
-func (s *process) ledger(ctx context.Context) (ledger.Ledger, error) {
-	if s.shared != nil {
-		return s.shared, nil
-	}
-	pool, err := s.pool(ctx, postgres.Options{Role: "gx_ledger", MaxConns: 8})
-	if err != nil {
-		return nil, err
-	}
-	l := embedded.New(pool, contract.Invoke, embedded.Options{Log: s.log.With("component", "ledger"), Registerer: s.ops.Registry()})
-	s.group.Go(stageLedger, "ledger", l.Run)
-	s.shared = l
-	return l, nil
 }
 
 // submitter starts the submitter. It is woken by the outbox of this process,

@@ -54,8 +54,8 @@ func (u *up) startProcesses(ctx context.Context, listeners map[string]net.Listen
 
 	u.console.step("workers")
 	if err := errors.Join(
-		u.spawn("submitter", stageWorkers, submitterPlace, "submit"),
-		u.spawn("projector", stageWorkers, projectorPlace, "project")); err != nil {
+		u.spawn("submitter", stageWorkers, submitterPlace, append([]string{"submit"}, arguments(u.fabric)...)...),
+		u.spawn("projector", stageWorkers, projectorPlace, append([]string{"project"}, arguments(u.fabric)...)...)); err != nil {
 		return err
 	}
 	if err := u.awaitChildren(ctx); err != nil {

@@ -96,23 +96,31 @@ func (c serveCmd) Run(ctx context.Context, p *program) error {
 }
 
 type submitCmd struct {
-	roleSettings `embed:""`
+	roleSettings   `embed:""`
+	ledgerSettings `embed:""`
 }
 
 // Run submits until it is stopped.
 func (c submitCmd) Run(ctx context.Context, p *program) error {
-	return c.runRole(ctx, p, "gx submit", submitterPlace, func(ctx context.Context, s *process) error {
+	return c.runRole(ctx, p, "gx submit", submitterPlace, func(ctx context.Context, s *process) (err error) {
+		if s.fabric, err = c.connection(); err != nil {
+			return err
+		}
 		return s.submitter(ctx, outbox.New(outbox.Options{}))
 	})
 }
 
 type projectCmd struct {
-	roleSettings `embed:""`
+	roleSettings   `embed:""`
+	ledgerSettings `embed:""`
 }
 
 // Run projects until it is stopped.
 func (c projectCmd) Run(ctx context.Context, p *program) error {
-	return c.runRole(ctx, p, "gx project", projectorPlace, func(ctx context.Context, s *process) error {
+	return c.runRole(ctx, p, "gx project", projectorPlace, func(ctx context.Context, s *process) (err error) {
+		if s.fabric, err = c.connection(); err != nil {
+			return err
+		}
 		return s.projector(ctx)
 	})
 }

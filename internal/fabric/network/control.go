@@ -198,3 +198,10 @@ func Reset(dir string) error {
 	}
 	return nil
 }
+
+// Ready reports whether a process runs the network in a directory and the
+// channel endorses.
+func Ready(dir string, pid int) bool {
+	s, err := readState(dir)
+	return err == nil && s.PID == pid && s.Ready
+}
