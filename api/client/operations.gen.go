@@ -63,10 +63,25 @@ const (
 	LatestKYCStatusREJECTED LatestKYCStatus = "REJECTED"
 )
 
+// Defines values for LoginResponseMfaMethod.
+const (
+	LoginResponseMfaMethodTOTP LoginResponseMfaMethod = "TOTP"
+)
+
 // Defines values for ReadyResponseStatus.
 const (
 	ReadyResponseStatusNotReady ReadyResponseStatus = "not_ready"
 	ReadyResponseStatusReady    ReadyResponseStatus = "ready"
+)
+
+// Defines values for SetupResponseMethod.
+const (
+	SetupResponseMethodTOTP SetupResponseMethod = "TOTP"
+)
+
+// Defines values for StaffProfileMfaPrimaryMethod.
+const (
+	StaffProfileMfaPrimaryMethodTOTP StaffProfileMfaPrimaryMethod = "TOTP"
 )
 
 // Defines values for SystemStatusParamValue.
@@ -125,7 +140,25 @@ type AdminCountriesResponse struct {
 type AdminLoginRequest struct {
 	DeviceFingerprint string `json:"deviceFingerprint,omitempty,omitzero"`
 	Password          string `json:"password"`
-	Username          string `json:"username"`
+
+	// Username Or e-mail
+	Username string `json:"username"`
+}
+
+// AdminLogoutAllResponse defines model for AdminLogoutAllResponse.
+type AdminLogoutAllResponse struct {
+	Message      string `json:"message"`
+	RevokedCount int64  `json:"revokedCount"`
+	Success      bool   `json:"success"`
+}
+
+// AdminPasswordRequest defines model for AdminPasswordRequest.
+type AdminPasswordRequest struct {
+	ConfirmPassword string `json:"confirmPassword"`
+	CurrentPassword string `json:"currentPassword"`
+
+	// NewPassword At least 12 characters with upper and lower case, a digit and a special character
+	NewPassword string `json:"newPassword"`
 }
 
 // AdminRegisterRequest defines model for AdminRegisterRequest.
@@ -195,6 +228,20 @@ type CalculationScope string
 
 // CalculationType P2P when absent
 type CalculationType string
+
+// CodeRequest defines model for CodeRequest.
+type CodeRequest struct {
+	// Code Six digits of the authenticator app, or a recovery code
+	Code string `json:"code"`
+}
+
+// CodesResponse defines model for CodesResponse.
+type CodesResponse struct {
+	// BackupCodes Each is good for one login without the app; shown only now
+	BackupCodes []string `json:"backupCodes"`
+	Message     string   `json:"message"`
+	Success     bool     `json:"success"`
+}
 
 // CommandResult defines model for CommandResult.
 type CommandResult struct {
@@ -294,6 +341,12 @@ type DenyRequest struct {
 	Reason string `json:"reason"`
 }
 
+// DisableRequest defines model for DisableRequest.
+type DisableRequest struct {
+	Code     string `json:"code"`
+	Password string `json:"password"`
+}
+
 // Done defines model for Done.
 type Done struct {
 	Message string `json:"message"`
@@ -374,6 +427,19 @@ type IdentityLoginRequest struct {
 	// Email Examples: ada@example.org
 	Email    string `json:"email"`
 	Password string `json:"password"`
+}
+
+// IdentityLogoutAllResponse defines model for IdentityLogoutAllResponse.
+type IdentityLogoutAllResponse struct {
+	RevokedCount int64 `json:"revokedCount"`
+}
+
+// IdentityPasswordRequest defines model for IdentityPasswordRequest.
+type IdentityPasswordRequest struct {
+	CurrentPassword string `json:"currentPassword"`
+
+	// NewPassword At least 10 characters with upper and lower case and a digit
+	NewPassword string `json:"newPassword"`
 }
 
 // IdentityRegisterRequest defines model for IdentityRegisterRequest.
@@ -543,36 +609,44 @@ type LiveResponse struct {
 // LoginResponse defines model for LoginResponse.
 type LoginResponse struct {
 	// AccessToken Send it as Authorization: Bearer <token>
-	AccessToken string `json:"accessToken"`
-	Admin       Member `json:"admin"`
+	AccessToken string `json:"accessToken,omitempty,omitzero"`
+	Admin       Member `json:"admin,omitempty,omitzero"`
 
 	// ExpiresIn Seconds until the access token ends
 	//
 	// Examples: 900
-	ExpiresIn int64 `json:"expiresIn"`
+	ExpiresIn int64                  `json:"expiresIn,omitempty,omitzero"`
+	MfaMethod LoginResponseMfaMethod `json:"mfaMethod,omitempty,omitzero"`
+
+	// MfaToken Good for five minutes and five codes
+	MfaToken string `json:"mfaToken,omitempty,omitzero"`
 
 	// RefreshToken Good for one refresh
-	RefreshToken string `json:"refreshToken"`
+	RefreshToken string `json:"refreshToken,omitempty,omitzero"`
 	RequiresMfa  bool   `json:"requiresMfa"`
 	Success      bool   `json:"success"`
 
 	// TokenType Examples: Bearer
-	TokenType string `json:"tokenType"`
+	TokenType string `json:"tokenType,omitempty,omitzero"`
 }
 
-// LogoutResponse defines model for LogoutResponse.
-type LogoutResponse struct {
-	Message string `json:"message"`
-}
+// LoginResponseMfaMethod defines model for LoginResponse.MfaMethod.
+type LoginResponseMfaMethod string
 
 // Member defines model for Member.
 type Member struct {
 	DisplayName string `json:"displayName"`
+	Email       string `json:"email,omitempty,omitzero"`
 	ID          string `json:"id"`
 
 	// Role Examples: SUPER_OWNER
 	Role     string `json:"role"`
 	Username string `json:"username"`
+}
+
+// MessageResponse defines model for MessageResponse.
+type MessageResponse struct {
+	Message string `json:"message"`
 }
 
 // Parameter defines model for Parameter.
@@ -600,6 +674,13 @@ type ParameterResponse struct {
 // ParametersResponse defines model for ParametersResponse.
 type ParametersResponse struct {
 	Parameters []Parameter `json:"parameters"`
+}
+
+// PasswordResponse defines model for PasswordResponse.
+type PasswordResponse struct {
+	Message         string `json:"message"`
+	RequiresRelogin bool   `json:"requiresRelogin"`
+	Success         bool   `json:"success"`
 }
 
 // Payment defines model for Payment.
@@ -792,6 +873,30 @@ type ScheduleResponse struct {
 	Parameters []Rate `json:"parameters"`
 }
 
+// Session defines model for Session.
+type Session struct {
+	// CreatedAt Examples: 2026-01-02T15:04:05.000Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// ExpiresAt Examples: 2026-01-02T15:04:05.000Z
+	ExpiresAt time.Time `json:"expiresAt"`
+	ID        string    `json:"id"`
+
+	// IPAddress From which it was opened
+	IPAddress string `json:"ipAddress,omitempty,omitzero"`
+	IsCurrent bool   `json:"isCurrent"`
+
+	// LastActivityAt Examples: 2026-01-02T15:04:05.000Z
+	LastActivityAt time.Time `json:"lastActivityAt"`
+	UserAgent      string    `json:"userAgent,omitempty,omitzero"`
+}
+
+// SessionList defines model for SessionList.
+type SessionList struct {
+	Sessions []Session `json:"sessions"`
+	Total    int64     `json:"total"`
+}
+
 // SessionResponse defines model for SessionResponse.
 type SessionResponse struct {
 	// AccessToken Send it as Authorization: Bearer <token>
@@ -809,6 +914,60 @@ type SessionResponse struct {
 	TokenType string  `json:"tokenType"`
 	User      Profile `json:"user"`
 }
+
+// SetupRequest defines model for SetupRequest.
+type SetupRequest struct {
+	// Password Again, to be sure that it is you
+	Password string `json:"password"`
+}
+
+// SetupResponse defines model for SetupResponse.
+type SetupResponse struct {
+	Method SetupResponseMethod `json:"method"`
+
+	// OtpauthURL The same, to be shown as a QR code
+	OtpauthURL string `json:"otpauthUrl"`
+
+	// Secret To be typed into an authenticator app
+	Secret  string `json:"secret"`
+	Success bool   `json:"success"`
+
+	// VerificationRequired Enable it with a code next
+	VerificationRequired bool `json:"verificationRequired"`
+}
+
+// SetupResponseMethod defines model for SetupResponse.Method.
+type SetupResponseMethod string
+
+// StaffProfile defines model for StaffProfile.
+type StaffProfile struct {
+	// CreatedAt Examples: 2026-01-02T15:04:05.000Z
+	CreatedAt   time.Time `json:"createdAt"`
+	DisplayName string    `json:"displayName"`
+	Email       string    `json:"email,omitempty,omitzero"`
+	ID          string    `json:"id"`
+
+	// LastLoginAt Examples: 2026-01-02T15:04:05.000Z
+	LastLoginAt      time.Time                    `json:"lastLoginAt,omitempty,omitzero"`
+	MfaEnabled       bool                         `json:"mfaEnabled"`
+	MfaPrimaryMethod StaffProfileMfaPrimaryMethod `json:"mfaPrimaryMethod,omitempty,omitzero"`
+
+	// PasswordChangedAt Examples: 2026-01-02T15:04:05.000Z
+	PasswordChangedAt time.Time `json:"passwordChangedAt"`
+
+	// Permissions What you may do
+	Permissions []string `json:"permissions"`
+
+	// PermissionsWithApproval What you may do with the approval of a second person
+	PermissionsWithApproval []string `json:"permissionsWithApproval"`
+
+	// Role Examples: SUPER_OWNER
+	Role     string `json:"role"`
+	Username string `json:"username"`
+}
+
+// StaffProfileMfaPrimaryMethod defines model for StaffProfile.MfaPrimaryMethod.
+type StaffProfileMfaPrimaryMethod string
 
 // StatusResponse defines model for StatusResponse.
 type StatusResponse struct {
@@ -986,6 +1145,13 @@ type UserResponse struct {
 	User Profile `json:"user"`
 }
 
+// VerifyRequest defines model for VerifyRequest.
+type VerifyRequest struct {
+	// Code Six digits of the authenticator app, or a recovery code
+	Code     string `json:"code"`
+	MfaToken string `json:"mfaToken"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Status PENDING is short for PENDING_ADMIN_APPROVAL
@@ -1057,12 +1223,107 @@ func (c *Client) StaffLogout(ctx context.Context, options ...Option) (Done, erro
 	}, options)
 }
 
+// StaffLogoutAll: End your other sessions (POST /api/v1/admin/auth/logout-all).
+func (c *Client) StaffLogoutAll(ctx context.Context, options ...Option) (AdminLogoutAllResponse, error) {
+	return call[AdminLogoutAllResponse](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/auth/logout-all",
+	}, options)
+}
+
+// RenewRecoveryCodes: Get new recovery codes (POST /api/v1/admin/auth/mfa/backup-codes).
+func (c *Client) RenewRecoveryCodes(ctx context.Context, body CodeRequest, options ...Option) (CodesResponse, error) {
+	return call[CodesResponse](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/auth/mfa/backup-codes",
+		body: body,
+	}, options)
+}
+
+// DisableMfa: Give up the second factor (POST /api/v1/admin/auth/mfa/disable).
+func (c *Client) DisableMfa(ctx context.Context, body DisableRequest, options ...Option) (Done, error) {
+	return call[Done](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/auth/mfa/disable",
+		body: body,
+	}, options)
+}
+
+// EnableMfa: Enable the second factor with its first code (POST /api/v1/admin/auth/mfa/enable).
+func (c *Client) EnableMfa(ctx context.Context, body CodeRequest, options ...Option) (CodesResponse, error) {
+	return call[CodesResponse](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/auth/mfa/enable",
+		body: body,
+	}, options)
+}
+
+// SetupMfa: Begin to enrol a second factor (POST /api/v1/admin/auth/mfa/setup).
+func (c *Client) SetupMfa(ctx context.Context, body SetupRequest, options ...Option) (SetupResponse, error) {
+	return call[SetupResponse](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/auth/mfa/setup",
+		body: body,
+	}, options)
+}
+
+// StepUpMfa: Show the second factor again, for what is risky (POST /api/v1/admin/auth/mfa/step-up).
+func (c *Client) StepUpMfa(ctx context.Context, body CodeRequest, options ...Option) (Done, error) {
+	return call[Done](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/auth/mfa/step-up",
+		body: body,
+	}, options)
+}
+
+// VerifyMfa: Show your second factor to end a login (POST /api/v1/admin/auth/mfa/verify).
+func (c *Client) VerifyMfa(ctx context.Context, body VerifyRequest, options ...Option) (LoginResponse, error) {
+	return call[LoginResponse](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: true,
+		path: "/api/v1/admin/auth/mfa/verify",
+		body: body,
+	}, options)
+}
+
+// ChangeStaffPassword: Change your password (POST /api/v1/admin/auth/password/change).
+func (c *Client) ChangeStaffPassword(ctx context.Context, body AdminPasswordRequest, options ...Option) (PasswordResponse, error) {
+	return call[PasswordResponse](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/auth/password/change",
+		body: body,
+	}, options)
+}
+
+// GetStaffProfile: Your account and what you may do (GET /api/v1/admin/auth/profile).
+func (c *Client) GetStaffProfile(ctx context.Context, options ...Option) (StaffProfile, error) {
+	return call[StaffProfile](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path: "/api/v1/admin/auth/profile",
+	}, options)
+}
+
 // StaffRefresh: Exchange a refresh token for new tokens (POST /api/v1/admin/auth/refresh).
 func (c *Client) StaffRefresh(ctx context.Context, body RefreshRequest, options ...Option) (Tokens, error) {
 	return call[Tokens](ctx, c, request{
 		service: "admin", method: http.MethodPost, public: true,
 		path: "/api/v1/admin/auth/refresh",
 		body: body,
+	}, options)
+}
+
+// ListStaffSessions: Your sessions (GET /api/v1/admin/auth/sessions).
+func (c *Client) ListStaffSessions(ctx context.Context, options ...Option) (SessionList, error) {
+	return call[SessionList](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path: "/api/v1/admin/auth/sessions",
+	}, options)
+}
+
+// RevokeStaffSession: End another session of yours (DELETE /api/v1/admin/auth/sessions/{sessionId}).
+func (c *Client) RevokeStaffSession(ctx context.Context, sessionID string, options ...Option) (Done, error) {
+	return call[Done](ctx, c, request{
+		service: "admin", method: http.MethodDelete, public: false,
+		path: path("/api/v1/admin/auth/sessions/%s", sessionID),
 	}, options)
 }
 
@@ -1176,10 +1437,27 @@ func (c *Client) Login(ctx context.Context, body IdentityLoginRequest, options .
 }
 
 // Logout: End the session of a refresh token (POST /api/v1/auth/logout).
-func (c *Client) Logout(ctx context.Context, body RefreshRequest, options ...Option) (LogoutResponse, error) {
-	return call[LogoutResponse](ctx, c, request{
+func (c *Client) Logout(ctx context.Context, body RefreshRequest, options ...Option) (MessageResponse, error) {
+	return call[MessageResponse](ctx, c, request{
 		service: "identity", method: http.MethodPost, public: true,
 		path: "/api/v1/auth/logout",
+		body: body,
+	}, options)
+}
+
+// LogoutAll: End your other sessions (POST /api/v1/auth/logout-all).
+func (c *Client) LogoutAll(ctx context.Context, options ...Option) (IdentityLogoutAllResponse, error) {
+	return call[IdentityLogoutAllResponse](ctx, c, request{
+		service: "identity", method: http.MethodPost, public: false,
+		path: "/api/v1/auth/logout-all",
+	}, options)
+}
+
+// ChangePassword: Change your password (POST /api/v1/auth/password/change).
+func (c *Client) ChangePassword(ctx context.Context, body IdentityPasswordRequest, options ...Option) (MessageResponse, error) {
+	return call[MessageResponse](ctx, c, request{
+		service: "identity", method: http.MethodPost, public: false,
+		path: "/api/v1/auth/password/change",
 		body: body,
 	}, options)
 }
@@ -1199,6 +1477,22 @@ func (c *Client) Register(ctx context.Context, body IdentityRegisterRequest, opt
 		service: "identity", method: http.MethodPost, public: true,
 		path: "/api/v1/auth/register",
 		body: body,
+	}, options)
+}
+
+// ListSessions: Your sessions (GET /api/v1/auth/sessions).
+func (c *Client) ListSessions(ctx context.Context, options ...Option) (SessionList, error) {
+	return call[SessionList](ctx, c, request{
+		service: "identity", method: http.MethodGet, public: false,
+		path: "/api/v1/auth/sessions",
+	}, options)
+}
+
+// RevokeSession: End another session of yours (DELETE /api/v1/auth/sessions/{sessionId}).
+func (c *Client) RevokeSession(ctx context.Context, sessionID string, options ...Option) (MessageResponse, error) {
+	return call[MessageResponse](ctx, c, request{
+		service: "identity", method: http.MethodDelete, public: false,
+		path: path("/api/v1/auth/sessions/%s", sessionID),
 	}, options)
 }
 

@@ -7,6 +7,10 @@ import (
 	"time"
 )
 
+// ErrSecondFactor reports that the login of a member of staff needs their second
+// factor, see StaffLogin and VerifyMfa.
+var ErrSecondFactor = errors.New("the second factor is needed")
+
 // ErrNotLoggedIn reports an operation that needs a session on a client without one.
 var ErrNotLoggedIn = errors.New("this needs a login")
 
@@ -31,11 +35,15 @@ func (c *Client) LogIn(ctx context.Context, email, password string) (*Client, er
 	return c.As(r.Tokens()), nil
 }
 
-// LogInStaff returns a client that acts for a member of staff.
+// LogInStaff returns a client that acts for a member of staff without a second
+// factor. Errors: ErrSecondFactor.
 func (c *Client) LogInStaff(ctx context.Context, username, password string) (*Client, error) {
 	r, err := c.StaffLogin(ctx, AdminLoginRequest{Username: username, Password: password})
 	if err != nil {
 		return nil, err
+	}
+	if r.RequiresMfa {
+		return nil, ErrSecondFactor
 	}
 	return c.AsStaff(r.Tokens()), nil
 }

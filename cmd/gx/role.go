@@ -54,7 +54,7 @@ type serveCmd struct {
 	Name         string        `arg:"" enum:"${services}" help:"One of ${enum}."`
 	Listen       config.Listen `placeholder:"HOST:PORT" help:"Where the service listens. By default 127.0.0.1 and its own port, 3001 to 3007."`
 	TokenKey     config.Secret `placeholder:"PEM" help:"Key that signs access tokens, Ed25519 in PKCS#8 PEM. Needed by identity and admin."`
-	Pepper       config.Secret `placeholder:"KEY" help:"Key of the hash that keeps national ids unique, 32 bytes or more. Needed by identity."`
+	Pepper       config.Secret `placeholder:"KEY" help:"Key of the hashes by which people are found and kept unique, 32 bytes or more. Needed by identity and admin."`
 	roleSettings `embed:""`
 }
 
@@ -64,7 +64,7 @@ func (c serveCmd) Validate() error {
 	switch {
 	case signs && c.TokenKey == "":
 		return fmt.Errorf("--token-key is needed by %s (or GX_TOKEN_KEY, or GX_TOKEN_KEY_FILE)", c.Name)
-	case c.Name == "identity" && len(c.Pepper) < 32:
+	case signs && len(c.Pepper) < 32:
 		return fmt.Errorf("--pepper of 32 bytes or more is needed by %s (or GX_PEPPER, or GX_PEPPER_FILE)", c.Name)
 	}
 	return nil

@@ -114,7 +114,65 @@ CREATE TRIGGER audit AFTER INSERT ON app.commands FOR EACH ROW EXECUTE FUNCTION 
 CREATE TRIGGER audit AFTER UPDATE OF resolution ON app.dead_commands FOR EACH ROW
   WHEN (OLD.resolution = '' AND NEW.resolution <> '') EXECUTE FUNCTION app.audit_dead_command();
 
+-- Staff: a second factor, recovery and invitations. Fields that are bytea are
+-- sealed, those that end in _hash are keyed hashes.
+ALTER TABLE app.staff
+  ADD COLUMN email bytea,
+  ADD COLUMN email_hash bytea UNIQUE,
+  ADD COLUMN totp_secret bytea,
+  ADD COLUMN totp_enabled_at timestamptz CHECK (totp_enabled_at IS NULL OR totp_secret IS NOT NULL),
+  ADD COLUMN totp_last_step bigint NOT NULL DEFAULT 0,
+  ADD COLUMN password_changed_at timestamptz NOT NULL DEFAULT now(),
+  ADD COLUMN last_login_at timestamptz;
+CREATE TABLE app.staff_recovery_codes (
+  staff_id  uuid NOT NULL REFERENCES app.staff (staff_id),
+  code_hash bytea NOT NULL,
+  used_at   timestamptz,
+  PRIMARY KEY (staff_id, code_hash)
+);
+-- Between the password and the second factor.
+CREATE TABLE app.staff_challenges (
+  token_hash  bytea PRIMARY KEY,
+  staff_id    uuid NOT NULL REFERENCES app.staff (staff_id),
+  client_hash bytea NOT NULL,
+  attempts    int NOT NULL DEFAULT 0,
+  expires_at  timestamptz NOT NULL
+);
+CREATE INDEX staff_challenges_expiry ON app.staff_challenges (expires_at);
+-- An account begins, or begins again, when its invitation is accepted.
+CREATE TABLE app.staff_invitations (
+  token_hash   bytea PRIMARY KEY,
+  staff_id     uuid NOT NULL,
+  renewal      boolean NOT NULL, -- of an account that exists
+  username     text NOT NULL,
+  display_name text NOT NULL,
+  email        bytea,
+  email_hash   bytea,
+  role         text NOT NULL,
+  alone        boolean NOT NULL DEFAULT false, -- by the first owner, without a second person
+  invited_by   uuid NOT NULL REFERENCES app.staff (staff_id),
+  created_at   timestamptz NOT NULL,
+  expires_at   timestamptz NOT NULL,
+  accepted_at  timestamptz,
+  voided_at    timestamptz
+);
+GRANT SELECT, INSERT, UPDATE ON app.staff_invitations TO gx_service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON app.staff_recovery_codes, app.staff_challenges TO gx_service;
+
+ALTER TABLE app.people ADD COLUMN password_changed_at timestamptz NOT NULL DEFAULT now();
+
+ALTER TABLE app.sessions
+  ADD COLUMN mfa_at timestamptz,
+  ADD COLUMN address bytea;
+GRANT DELETE ON app.sessions, app.refresh_tokens TO gx_service;
+
 -- +goose Down
+ALTER TABLE app.people DROP COLUMN password_changed_at;
+ALTER TABLE app.sessions DROP COLUMN mfa_at, DROP COLUMN address;
+REVOKE DELETE ON app.sessions, app.refresh_tokens FROM gx_service;
+DROP TABLE app.staff_invitations, app.staff_challenges, app.staff_recovery_codes;
+ALTER TABLE app.staff DROP COLUMN email, DROP COLUMN email_hash, DROP COLUMN totp_enabled_at, DROP COLUMN totp_secret,
+  DROP COLUMN totp_last_step, DROP COLUMN password_changed_at, DROP COLUMN last_login_at;
 DROP TRIGGER audit ON app.dead_commands;
 DROP TRIGGER audit ON app.commands;
 DROP FUNCTION app.audit_dead_command, app.audit_command;

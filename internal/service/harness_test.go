@@ -51,7 +51,7 @@ type system struct {
 
 const secret = "Correct horse 1"
 
-func newSystem(t testing.TB) *system {
+func newSystem(t testing.TB, change ...func(*service.Deps)) *system {
 	t.Helper()
 	db := pgtest.New(t)
 	s := &system{t: t, owner: db.Pool(t, ""), doors: map[string]*door.Handler{}, contracts: map[string]*contract{}, log: &safeBuffer{}}
@@ -79,6 +79,9 @@ func newSystem(t testing.TB) *system {
 		Log: slog.New(slog.NewJSONHandler(s.log, nil)), Registerer: prometheus.NewRegistry(),
 		Keys: token.NewKeySet(pool, s.clock), Signer: s.signer, Passwords: s.hasher, Pepper: bytes.Repeat([]byte("p"), 32),
 		Version: "test", Draining: s.drain.Load,
+	}
+	for _, c := range change {
+		c(&s.deps)
 	}
 	for _, d := range service.Doors {
 		h, err := service.New(d.Name, s.deps)
@@ -241,14 +244,20 @@ func (s *system) account(id string, kind account.Kind, country string, balance q
 // session opens a session of a subject and returns its access token.
 func (s *system) session(audience token.Audience, subject uuid.UUID) string {
 	s.t.Helper()
-	id := uuid.New()
+	_, raw := s.openSession(audience, subject)
+	return raw
+}
+
+func (s *system) openSession(audience token.Audience, subject uuid.UUID) (id uuid.UUID, raw string) {
+	s.t.Helper()
+	id = uuid.New()
 	s.exec(`INSERT INTO app.sessions (session_id, audience, subject, created_at, last_used_at, expires_at) VALUES ($1, $2, $3, $4, $4, $5)`,
 		id, audience, subject, s.clock(), s.clock().Add(24*time.Hour))
 	raw, err := s.signer.Sign(subject, id, audience)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return raw
+	return id, raw
 }
 
 func (s *system) staff(role door.Role) (id uuid.UUID, bearer string) {

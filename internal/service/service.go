@@ -47,7 +47,7 @@ func New(name string, d Deps) (http.Handler, error) {
 	if s.signs && (d.Signer == nil || d.Passwords == nil) {
 		return nil, fmt.Errorf("service %s: a signing key and a password hasher are needed", name)
 	}
-	if name == "identity" && len(d.Pepper) < 32 {
+	if s.signs && len(d.Pepper) < 32 {
 		return nil, fmt.Errorf("service %s: a pepper of 32 bytes or more is needed", name)
 	}
 	return door.New(name, d, s.register)

@@ -30,8 +30,8 @@ func TestAuthorisationWalk(t *testing.T) {
 	ownCommand, otherCommand := s.command("customer:"+own.profile.String()), s.command("customer:"+other.profile.String())
 
 	revoked := func(a token.Audience, id uuid.UUID) string {
-		raw := s.session(a, id)
-		s.exec(`UPDATE app.sessions SET revoked_at = now() WHERE subject = $1 AND session_id = (SELECT session_id FROM app.sessions WHERE subject = $1 ORDER BY ctid DESC LIMIT 1)`, id)
+		session, raw := s.openSession(a, id)
+		s.exec(`UPDATE app.sessions SET revoked_at = now() WHERE session_id = $1`, session)
 		return raw
 	}
 	expired := func(a token.Audience, id uuid.UUID) string {
@@ -89,14 +89,14 @@ func TestAuthorisationWalk(t *testing.T) {
 			if r.Policy.Public && len(in) == len(callers)-1 {
 				who = "everybody"
 			}
-			lines[fmt.Sprintf("%-5s %-42s %s", r.Method, r.URL(), who)] = true
+			lines[fmt.Sprintf("%-6s %-42s %s", r.Method, r.URL(), who)] = true
 		}
 	}
 	var got []string
 	for l := range lines {
 		got = append(got, l)
 	}
-	slices.SortFunc(got, func(a, b string) int { return strings.Compare(a[6:], b[6:]) })
+	slices.SortFunc(got, func(a, b string) int { return strings.Compare(a[7:], b[7:]) })
 	text := strings.Join(got, "\n") + "\n"
 	golden := filepath.Join("testdata", "authorisation.txt")
 	if *update {

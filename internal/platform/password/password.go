@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
 )
@@ -178,4 +179,28 @@ func Check(password string) (code, message string) {
 		return "PASSWORD_MISSING_NUMBER", "must contain a digit"
 	}
 	return "", ""
+}
+
+// MinStrong is the least length of a password of staff.
+const MinStrong = 12
+
+// CheckStrong applies the policy to a new password of staff: that of Check, and
+// more length and variety. It returns what is missing, empty when nothing is.
+func CheckStrong(password string) (message string) {
+	special := false
+	for _, r := range password {
+		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+		digit := '0' <= r && r <= '9'
+		special = special || !letter && !digit
+	}
+	if _, message := Check(password); message != "" && utf8.RuneCountInString(password) >= MinLength {
+		return message
+	}
+	switch {
+	case utf8.RuneCountInString(password) < MinStrong:
+		return fmt.Sprintf("must have at least %d characters", MinStrong)
+	case !special:
+		return "must contain a character that is neither letter nor digit"
+	}
+	return ""
 }

@@ -81,3 +81,14 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckStrong(t *testing.T) {
+	for candidate, ok := range map[string]bool{
+		"Correct horse 1": true, "Correct-horse": false, "Correct1horse": false, "correct horse 1": false, "CORRECT HORSE 1": false,
+		"Short 1": false, "Eleven ch 1": false, "Twelve char1": true, "Ünïcödé 123A": true, "": false, "Aa1 " + strings.Repeat("x", 125): false,
+	} {
+		if got := password.CheckStrong(candidate); (got == "") != ok {
+			t.Errorf("CheckStrong(%q) = %q", candidate, got)
+		}
+	}
+}

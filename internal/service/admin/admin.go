@@ -1,9 +1,8 @@
 // Package admin is the door of staff: their sessions, the state of the system,
 // the review of people and their registration on the ledger (api.md 2.7 to 2.9).
 //
-// A second factor and approvals by a second person do not exist yet, so a
-// permission that needs an approval is refused to everybody; the one exception
-// is the bootstrap, which comes before there can be a second person.
+// What needs a second person is asked for here and decided on by approvals; the
+// one exception is the bootstrap, which comes before there can be a second person.
 package admin
 
 import (
@@ -23,10 +22,11 @@ func Register(d *door.Door) {
 
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/auth/login", ID: "staffLogin", Summary: "Log in as staff",
 		Policy: public}, s.login)
+	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/auth/mfa/verify", ID: "verifyMfa", Summary: "Show your second factor to end a login",
+		Policy: public}, s.verifyMFA)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/auth/refresh", ID: "staffRefresh", Summary: "Exchange a refresh token for new tokens",
 		Policy: public}, s.refresh)
-	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/auth/logout", ID: "staffLogout", Summary: "End your session",
-		Policy: staff(door.SystemStatusRead)}, s.logout) // every role holds it
+	s.own()
 
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/bootstrap", ID: "bootstrap", Summary: "Open the ledger, once: pools, parameters, countries",
 		Policy: staff(door.SystemBootstrap), Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.bootstrap)
@@ -53,4 +53,29 @@ func Register(d *door.Door) {
 		Policy: staff(door.UserDeny), Idempotency: door.KeyAccepted}, s.deny)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/users/batch-register-onchain", ID: "registerOnchain", Summary: "Put approved people on the ledger",
 		Policy: staff(door.UserRegisterOnchain), Idempotency: door.KeyRequired, Status: http.StatusAccepted, MaxBody: httpkit.LargeBody}, s.registerOnchain)
+}
+
+// own adds what a member of staff does with their own account.
+func (s admin) own() {
+	// Every role holds this permission.
+	policy := door.Policy{Staff: door.SystemStatusRead, Unenrolled: true}
+	get := func(path, id, summary string) door.Route {
+		return door.Route{Method: http.MethodGet, Path: "/admin/auth" + path, ID: id, Summary: summary, Policy: policy}
+	}
+	post := func(path, id, summary string) door.Route {
+		return door.Route{Method: http.MethodPost, Path: "/admin/auth" + path, ID: id, Summary: summary, Policy: policy, Idempotency: door.KeyAccepted}
+	}
+	door.Register(s.Door, post("/logout", "staffLogout", "End your session"), s.logout)
+	door.Register(s.Door, post("/logout-all", "staffLogoutAll", "End your other sessions"), s.logoutAll)
+	door.Register(s.Door, get("/sessions", "listStaffSessions", "Your sessions"), s.sessions)
+	revoke := post("/sessions/{sessionId}", "revokeStaffSession", "End another session of yours")
+	revoke.Method = http.MethodDelete
+	door.Register(s.Door, revoke, s.revokeSession)
+	door.Register(s.Door, post("/password/change", "changeStaffPassword", "Change your password"), s.changePassword)
+	door.Register(s.Door, get("/profile", "getStaffProfile", "Your account and what you may do"), s.profile)
+	door.Register(s.Door, post("/mfa/setup", "setupMfa", "Begin to enrol a second factor"), s.setupMFA)
+	door.Register(s.Door, post("/mfa/enable", "enableMfa", "Enable the second factor with its first code"), s.enableMFA)
+	door.Register(s.Door, post("/mfa/disable", "disableMfa", "Give up the second factor"), s.disableMFA)
+	door.Register(s.Door, post("/mfa/step-up", "stepUpMfa", "Show the second factor again, for what is risky"), s.stepUpMFA)
+	door.Register(s.Door, post("/mfa/backup-codes", "renewRecoveryCodes", "Get new recovery codes"), s.renewRecoveryCodes)
 }

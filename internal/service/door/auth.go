@@ -47,7 +47,7 @@ func (d *Door) authenticate(ctx context.Context, header string, p Policy) (Princ
 	if !s.live || !d.Clock().Before(s.expires) {
 		return Principal{}, unauthorized("token_revoked", "The session has ended.")
 	}
-	return Principal{Kind: claims.Audience, ID: claims.Subject, Session: claims.Session, Role: s.role}, nil
+	return Principal{Kind: claims.Audience, ID: claims.Subject, Session: claims.Session, Role: s.role, state: s}, nil
 }
 
 func unauthorized(code, detail string) *problem.Problem {
@@ -62,7 +62,11 @@ func unauthorized(code, detail string) *problem.Problem {
 type sessionState struct {
 	live    bool // neither it nor its subject was shut out
 	expires time.Time
-	role    Role
+
+	// Of staff.
+	role     Role
+	enrolled bool       // has a second factor
+	provedAt *time.Time // when it was shown last in this session
 }
 
 // Revocation and changes of role reach every process within sessionFresh.
@@ -83,17 +87,19 @@ type sessionCache struct {
 
 func newSessionCache() *sessionCache { return &sessionCache{m: map[uuid.UUID]cachedSession{}} }
 
-func (c *sessionCache) forget(id uuid.UUID) {
+func (c *sessionCache) forget(ids ...uuid.UUID) {
 	c.mu.Lock()
-	delete(c.m, id)
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		delete(c.m, id)
+	}
 }
 
 var sessionSQL = map[token.Audience]string{
-	token.Customers: `SELECT s.revoked_at IS NULL AND p.status NOT IN ('SUSPENDED', 'CLOSED'), s.expires_at, ''
+	token.Customers: `SELECT s.revoked_at IS NULL AND p.status NOT IN ('SUSPENDED', 'CLOSED'), s.expires_at, '', false, NULL::timestamptz
 		FROM app.sessions s JOIN app.people p ON p.profile_id = s.subject
 		WHERE s.session_id = $1 AND s.subject = $2 AND s.audience = 'gx-api'`,
-	token.Staff: `SELECT s.revoked_at IS NULL AND p.active, s.expires_at, p.role
+	token.Staff: `SELECT s.revoked_at IS NULL AND p.active, s.expires_at, p.role, p.totp_enabled_at IS NOT NULL, s.mfa_at
 		FROM app.sessions s JOIN app.staff p ON p.staff_id = s.subject
 		WHERE s.session_id = $1 AND s.subject = $2 AND s.audience = 'gx-admin'`,
 }
@@ -107,7 +113,8 @@ func (d *Door) session(ctx context.Context, c token.Claims) (sessionState, error
 		return cached.sessionState, nil
 	}
 	var s sessionState
-	err := d.Pool.QueryRow(ctx, sessionSQL[c.Audience], c.Session, c.Subject).Scan(&s.live, &s.expires, &s.role)
+	err := d.Pool.QueryRow(ctx, sessionSQL[c.Audience], c.Session, c.Subject).
+		Scan(&s.live, &s.expires, &s.role, &s.enrolled, &s.provedAt)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return s, fmt.Errorf("read session: %w", err)
 	}

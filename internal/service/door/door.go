@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,6 +22,8 @@ import (
 	"gxcoin.money/gx/internal/platform/clock"
 	"gxcoin.money/gx/internal/platform/httpkit"
 	"gxcoin.money/gx/internal/platform/password"
+	"gxcoin.money/gx/internal/platform/ratelimit"
+	"gxcoin.money/gx/internal/platform/sealed"
 	"gxcoin.money/gx/internal/platform/token"
 	"gxcoin.money/gx/internal/readmodel"
 )
@@ -36,7 +39,10 @@ type Deps struct {
 	Keys       *token.KeySet
 	Signer     *token.Signer    // identity and admin only
 	Passwords  *password.Hasher // identity and admin only
-	Pepper     []byte           // key of the hash that keeps national ids unique; identity only
+	Pepper     []byte           // key of the hashes by which people are found; identity and admin only
+	Fields     *sealed.Ring     // keys of personal data; identity and admin, and whoever shows names
+	Proxies    ratelimit.Proxies
+	RequireMFA bool // of staff from ADMIN on
 	Version    string
 	Commit     string
 	Draining   func() bool // may be nil
@@ -46,6 +52,8 @@ type Deps struct {
 type Door struct {
 	Deps
 	Name string
+
+	Index sealed.Index // of what people are found by; made of Pepper
 
 	api      huma.API
 	routes   []Route
@@ -64,6 +72,16 @@ func New(name string, deps Deps, register func(*Door)) (*Handler, error) {
 	if deps.Pool == nil || deps.Outbox == nil || deps.Keys == nil || deps.Clock == nil || deps.Log == nil {
 		return nil, fmt.Errorf("door %s: pool, outbox, keys, clock and log are needed", name)
 	}
+	var index sealed.Index
+	if len(deps.Pepper) > 0 {
+		var err error
+		if index, err = sealed.NewIndex(deps.Pepper); err == nil && deps.Fields == nil {
+			deps.Fields, err = sealed.DeriveRing(deps.Pepper)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("door %s: %w", name, err)
+		}
+	}
 	deps.Log = deps.Log.With("service", name)
 	if deps.Registerer != nil {
 		deps.Registerer = prometheus.WrapRegistererWith(prometheus.Labels{"service": name}, deps.Registerer)
@@ -73,6 +91,7 @@ func New(name string, deps Deps, register func(*Door)) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.Index = index
 	h, err := httpkit.NewHandler(mux, httpkit.Options{Log: deps.Log, Clock: deps.Clock, Registerer: deps.Registerer})
 	if err != nil {
 		return nil, fmt.Errorf("door %s: %w", name, err)
@@ -115,6 +134,9 @@ type call struct {
 	key   string // Idempotency-Key
 	wait  int    // seconds of Prefer: wait
 	after uint64 // blocks that the answer must show
+
+	client    netip.Addr
+	userAgent string
 }
 
 type callKey struct{}

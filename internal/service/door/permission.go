@@ -17,6 +17,12 @@ const (
 // Roles lists every role in the order of the matrix columns.
 var Roles = [6]Role{SuperOwner, SuperAdmin, Admin, Moderator, Developer, Auditor}
 
+// levels order the roles: who manages accounts does so below their own level.
+var levels = map[Role]int{SuperOwner: 100, SuperAdmin: 90, Admin: 50, Moderator: 30, Developer: 20, Auditor: 10}
+
+// Level returns the rank of the role, 0 for an unknown one.
+func (r Role) Level() int { return levels[r] }
+
 // Permission is one thing that staff may do. The zero value is none.
 type Permission uint8
 
@@ -157,4 +163,13 @@ func (r Role) May(p Permission) bool { return p != noPermission && grants[r].alo
 // MayWithApproval reports whether the role holds the permission together with a second person.
 func (r Role) MayWithApproval(p Permission) bool {
 	return p != noPermission && grants[r].together.has(p)
+}
+
+// Permissions lists every permission in the order of the matrix.
+func Permissions() []Permission {
+	out := make([]Permission, 0, permissionCount-1)
+	for p := noPermission + 1; p < permissionCount; p++ {
+		out = append(out, p)
+	}
+	return out
 }

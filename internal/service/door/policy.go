@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -16,10 +18,12 @@ import (
 // Policy says who may use a route. The zero value lets nobody in and stops the
 // start of the service.
 type Policy struct {
-	Public   bool       // anybody, without a token
-	Customer bool       // any customer, acting on what is theirs
-	Object   Object     // the customer, or the member of staff, to whom the object in the path belongs
-	Staff    Permission // members of staff who hold it
+	Public     bool       // anybody, without a token
+	Customer   bool       // any customer, acting on what is theirs
+	Object     Object     // the customer, or the member of staff, to whom the object in the path belongs
+	Staff      Permission // members of staff who hold it
+	FourEyes   bool       // even who holds it alone needs a second person
+	Unenrolled bool       // also for staff who still have to enrol a second factor
 }
 
 func (p Policy) valid() error {
@@ -60,48 +64,73 @@ type Principal struct {
 	ID      uuid.UUID // profile or staff id
 	Session uuid.UUID
 	Role    Role // of staff
+	state   sessionState
 }
+
+// prefixes begin the names of principals.
+var prefixes = map[token.Audience]string{token.Customers: "customer:", token.Staff: "staff:"}
 
 // String returns the name under which commands and idempotency keys are kept.
 func (p Principal) String() string {
-	switch p.Kind {
-	case token.Customers:
-		return "customer:" + p.ID.String()
-	case token.Staff:
-		return "staff:" + p.ID.String()
+	if prefix, ok := prefixes[p.Kind]; ok {
+		return prefix + p.ID.String()
 	}
 	return ""
 }
 
 // authorize is the one place that decides whether a principal may use a route.
-// Somebody else's object looks like one that does not exist.
-func (d *Door) authorize(ctx context.Context, p Policy, who Principal, id string) error {
+// Somebody else's object looks like one that does not exist. With held the
+// principal may ask for what the route does, but not do it.
+func (d *Door) authorize(ctx context.Context, p Policy, who Principal, id string) (held bool, err error) {
 	if who.Kind == token.Staff {
-		if who.Role.May(p.Staff) {
-			return nil
-		}
+		alone, together := who.Role.May(p.Staff), who.Role.MayWithApproval(p.Staff)
 		// Before the system is open nobody can be the second person; the handler
 		// refuses a system that is.
 		if p.Staff == SystemBootstrap && who.Role == SuperOwner {
-			return nil
+			alone = true
 		}
-		if who.Role.MayWithApproval(p.Staff) {
-			return problem.New(http.StatusForbidden, "approval_required", "This needs the approval of a second person.")
+		if alone || together {
+			return !alone || p.FourEyes, d.proved(p, who.state)
 		}
 		if p.Object == NoObject {
-			return problem.New(http.StatusForbidden, "forbidden", "Your role may not do this.")
+			return false, problem.New(http.StatusForbidden, "forbidden", "Your role may not do this.")
 		}
 	} else if p.Customer {
-		return nil
+		return false, nil
 	} else if p.Object == NoObject {
-		return problem.New(http.StatusForbidden, "forbidden", "This is not for customers.")
+		return false, problem.New(http.StatusForbidden, "forbidden", "This is not for customers.")
 	}
 	owns, err := d.owns(ctx, who, p.Object, id)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !owns {
-		return problem.New(http.StatusNotFound, "not_found", "There is no such object.")
+		return false, problem.New(http.StatusNotFound, "not_found", "There is no such object.")
+	}
+	return false, nil
+}
+
+// How long ago the second factor may have been shown for what a permission risks.
+var proofFresh = map[string]time.Duration{"HIGH": 15 * time.Minute, "CRITICAL": 5 * time.Minute}
+
+// NeedsMFA reports whether the house demands a second factor of a role.
+func (d *Door) NeedsMFA(r Role) bool { return d.RequireMFA && r.Level() >= Admin.Level() }
+
+// proved refuses staff without a second factor where one is demanded, and those
+// who have one but did not show it of late.
+func (d *Door) proved(p Policy, s sessionState) error {
+	switch {
+	case p.Unenrolled:
+		return nil
+	case !s.enrolled && d.NeedsMFA(s.role):
+		return problem.New(http.StatusForbidden, "MFA_REQUIRED", "Your role needs a second factor: enrol one first.")
+	case !s.enrolled || p.Staff.Risk() == "LOW":
+		return nil
+	}
+	fresh, limited := proofFresh[p.Staff.Risk()]
+	if s.provedAt == nil || limited && d.Clock().Sub(*s.provedAt) > fresh {
+		return problem.New(http.StatusForbidden, "MFA_REQUIRED", "Show your second factor again: POST /admin/auth/mfa/step-up.").
+			WithFact("maxAgeSeconds", strconv.Itoa(int(fresh.Seconds())))
 	}
 	return nil
 }

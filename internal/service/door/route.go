@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/google/uuid"
 
 	"gxcoin.money/gx/internal/platform/httpkit"
@@ -104,39 +105,12 @@ const (
 
 // guard lets a request through to its handler.
 func (d *Door) guard(r Route) func(huma.Context, func(huma.Context)) {
-	scope := r.Method + " " + r.Path
 	cache := r.Cache
 	if cache == "" {
 		cache = "no-store"
 	}
-	param := r.Policy.Object.Param()
 	return func(hc huma.Context, next func(huma.Context)) {
-		ctx := hc.Context()
-		c := call{route: scope, wait: preferredWait(hc.Header("Prefer"))}
-		err := func() (err error) {
-			if !r.Policy.Public {
-				if c.who, err = d.authenticate(ctx, hc.Header("Authorization"), r.Policy); err != nil {
-					return err
-				}
-				httpkit.From(ctx).Principal = c.who.String()
-			}
-			if c.key, err = idempotencyKey(hc, r.Idempotency); err != nil {
-				return err
-			}
-			if !r.Policy.Public {
-				var id string
-				if param != "" {
-					id = hc.Param(param)
-				}
-				if err := d.authorize(ctx, r.Policy, c.who, id); err != nil {
-					return err
-				}
-			}
-			if after := hc.Header("Gx-After"); after != "" && r.Method == http.MethodGet {
-				c.after, err = d.after(ctx, after)
-			}
-			return err
-		}()
+		c, err := d.admit(hc, r)
 		if err != nil {
 			httpkit.Respond(hc, err)
 			return
@@ -144,6 +118,42 @@ func (d *Door) guard(r Route) func(huma.Context, func(huma.Context)) {
 		hc.SetHeader("Cache-Control", cache)
 		next(huma.WithValue(hc, callKey{}, c))
 	}
+}
+
+// admit says who asks for what, or why they may not.
+func (d *Door) admit(hc huma.Context, r Route) (c call, err error) {
+	ctx := hc.Context()
+	request, _ := humago.Unwrap(hc)
+	c = call{
+		route: r.Method + " " + r.Path, wait: preferredWait(hc.Header("Prefer")),
+		client: d.Proxies.Client(request.RemoteAddr, request.Header.Values("X-Forwarded-For")...), userAgent: clip(request.UserAgent(), 200),
+	}
+	if !r.Policy.Public {
+		if c.who, err = d.authenticate(ctx, hc.Header("Authorization"), r.Policy); err != nil {
+			return c, err
+		}
+		httpkit.From(ctx).Principal = c.who.String()
+	}
+	if c.key, err = idempotencyKey(hc, r.Idempotency); err != nil {
+		return c, err
+	}
+	if !r.Policy.Public {
+		var id string
+		if param := r.Policy.Object.Param(); param != "" {
+			id = hc.Param(param)
+		}
+		held, err := d.authorize(ctx, r.Policy, c.who, id)
+		if err != nil {
+			return c, err
+		}
+		if held {
+			return c, problem.New(http.StatusForbidden, "approval_required", "This needs the approval of a second person.")
+		}
+	}
+	if after := hc.Header("Gx-After"); after != "" && r.Method == http.MethodGet {
+		c.after, err = d.after(ctx, after)
+	}
+	return c, err
 }
 
 func idempotencyKey(hc huma.Context, rule Idempotency) (string, error) {

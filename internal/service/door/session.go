@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gxcoin.money/gx/internal/audit"
 	"gxcoin.money/gx/internal/platform/httpkit"
 	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/internal/platform/problem"
@@ -45,23 +46,47 @@ func StaffSession(r Role) Lifetime {
 // doubleSubmit is how long a refresh token that was used may be sent again by the same client.
 const doubleSubmit = 10 * time.Second
 
-// OpenSession begins a session of a subject and returns its first tokens.
-func (d *Door) OpenSession(ctx context.Context, db postgres.DB, audience token.Audience, subject uuid.UUID, life Lifetime, userAgent string) (Tokens, error) {
+// NewSession is a session to be opened.
+type NewSession struct {
+	Audience token.Audience
+	Subject  uuid.UUID
+	Lifetime Lifetime
+	Proved   bool // the second factor was shown
+}
+
+// OpenSession begins a session for the client that sends the request and
+// returns its first tokens.
+func (d *Door) OpenSession(ctx context.Context, db postgres.DB, n NewSession) (Tokens, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return Tokens{}, fmt.Errorf("session id: %w", err)
 	}
 	now := d.Clock()
+	var proved *time.Time
+	if n.Proved {
+		proved = &now
+	}
 	refresh := token.NewRefresh()
 	_, err = db.Exec(ctx, `WITH s AS (
-			INSERT INTO app.sessions (session_id, audience, subject, user_agent, created_at, last_used_at, expires_at)
-			VALUES ($1, $2, $3, $4, $5, $5, $6))
-		INSERT INTO app.refresh_tokens (token_hash, session_id, expires_at) VALUES ($7, $1, $8)`,
-		id, audience, subject, clip(userAgent, 200), now, now.Add(life.Total), refresh.Hash(), now.Add(life.Idle))
+			INSERT INTO app.sessions (session_id, audience, subject, user_agent, address, mfa_at, created_at, last_used_at, expires_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8))
+		INSERT INTO app.refresh_tokens (token_hash, session_id, expires_at) VALUES ($9, $1, $10)`,
+		id, n.Audience, n.Subject, callOf(ctx).userAgent, d.sealAddress(ctx, id), proved, now, now.Add(n.Lifetime.Total),
+		refresh.Hash(), now.Add(n.Lifetime.Idle))
 	if err != nil {
 		return Tokens{}, fmt.Errorf("open session: %w", err)
 	}
-	return d.tokens(subject, id, audience, refresh)
+	return d.tokens(n.Subject, id, n.Audience, refresh)
+}
+
+func addressContext(session uuid.UUID) string { return "sessions.address " + session.String() }
+
+func (d *Door) sealAddress(ctx context.Context, session uuid.UUID) []byte {
+	client := callOf(ctx).client
+	if d.Fields == nil || !client.IsValid() {
+		return nil
+	}
+	return d.Fields.Seal(addressContext(session), []byte(client.String()))
 }
 
 func (d *Door) tokens(subject, session uuid.UUID, audience token.Audience, refresh token.Refresh) (Tokens, error) {
@@ -80,8 +105,8 @@ var (
 
 // RefreshSession exchanges a refresh token for new tokens. A token that was
 // used before ends its session: one of its holders is a thief.
-func (d *Door) RefreshSession(ctx context.Context, audience token.Audience, refresh token.Refresh, userAgent string) (Tokens, error) {
-	now := d.Clock()
+func (d *Door) RefreshSession(ctx context.Context, audience token.Audience, refresh token.Refresh) (Tokens, error) {
+	now, userAgent := d.Clock(), callOf(ctx).userAgent
 	var out Tokens
 	var reused uuid.UUID
 	err := pgx.BeginFunc(ctx, d.Pool, func(tx pgx.Tx) error {
@@ -111,9 +136,13 @@ func (d *Door) RefreshSession(ctx context.Context, audience token.Audience, refr
 			return fmt.Errorf("read refresh token: %w", err)
 		case s.Revoked || !s.Live || !now.Before(s.SessionExpires):
 			return errSessionExpired
-		case s.Consumed != nil && (now.Sub(*s.Consumed) > doubleSubmit || clip(userAgent, 200) != s.UserAgent):
+		case s.Consumed != nil && (now.Sub(*s.Consumed) > doubleSubmit || userAgent != s.UserAgent):
 			reused = s.Session
-			return revoke(ctx, tx, s.Session, now, "refresh token used twice")
+			if _, err := revoke(ctx, tx, s.Session, now, "refresh token used twice"); err != nil {
+				return err
+			}
+			return d.Audit(ctx, tx, audit.Record{Actor: Principal{Kind: audience, ID: s.Subject}.String(), Action: "REFRESH_REUSED",
+				ResourceType: "session", ResourceID: s.Session.String()})
 		case !now.Before(s.Expires):
 			return errSessionIdle
 		}
@@ -143,41 +172,6 @@ func (d *Door) RefreshSession(ctx context.Context, audience token.Audience, refr
 		return Tokens{}, problem.New(http.StatusUnauthorized, "token_revoked", "This refresh token was used before; the session has ended.")
 	}
 	return out, err
-}
-
-// CloseSession ends the session of a refresh token. An unknown token is no error.
-func (d *Door) CloseSession(ctx context.Context, audience token.Audience, refresh token.Refresh) error {
-	var id uuid.UUID
-	err := d.Pool.QueryRow(ctx, `SELECT s.session_id FROM app.refresh_tokens r JOIN app.sessions s USING (session_id)
-		WHERE r.token_hash = $1 AND s.audience = $2`, refresh.Hash(), audience).Scan(&id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read refresh token: %w", err)
-	}
-	return d.endSession(ctx, id)
-}
-
-// EndSession ends the caller's own session.
-func (d *Door) EndSession(ctx context.Context) error {
-	return d.endSession(ctx, Caller(ctx).Session)
-}
-
-func (d *Door) endSession(ctx context.Context, id uuid.UUID) error {
-	if err := revoke(ctx, d.Pool, id, d.Clock(), "logout"); err != nil {
-		return err
-	}
-	d.sessions.forget(id)
-	return nil
-}
-
-func revoke(ctx context.Context, db postgres.DB, session uuid.UUID, now time.Time, reason string) error {
-	if _, err := db.Exec(ctx, `UPDATE app.sessions SET revoked_at = $2, revoked_reason = $3 WHERE session_id = $1 AND revoked_at IS NULL`,
-		session, now, reason); err != nil {
-		return fmt.Errorf("revoke session: %w", err)
-	}
-	return nil
 }
 
 // clip shortens s to n bytes at most, without invalid UTF-8.

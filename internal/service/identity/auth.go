@@ -7,9 +7,11 @@ import (
 	"net/http"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"gxcoin.money/gx/internal/platform/password"
+	"gxcoin.money/gx/internal/audit"
+	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/internal/platform/problem"
 	"gxcoin.money/gx/internal/platform/token"
 	"gxcoin.money/gx/internal/service/door"
@@ -31,8 +33,9 @@ type sessionOutput struct {
 	}
 }
 
-func (s identity) session(ctx context.Context, id uuid.UUID, userAgent string) (*sessionOutput, error) {
-	p, err := people.Find(ctx, s.Pool, id.String())
+// session begins a session of a person in db; act says what led to it.
+func (s identity) session(ctx context.Context, db postgres.DB, id uuid.UUID, act audit.Action) (*sessionOutput, error) {
+	p, err := people.Find(ctx, db, id.String())
 	if err != nil {
 		return nil, err
 	}
@@ -41,13 +44,29 @@ func (s identity) session(ctx context.Context, id uuid.UUID, userAgent string) (
 	}
 	var out sessionOutput
 	out.Body.User = profile(p)
-	out.Body.Tokens, err = s.OpenSession(ctx, s.Pool, token.Customers, id, door.CustomerSession, userAgent)
+	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		out.Body.Tokens, err = s.OpenSession(ctx, tx, door.NewSession{Audience: token.Customers, Subject: id, Lifetime: door.CustomerSession})
+		if err != nil {
+			return err
+		}
+		if err := s.LoggedIn(ctx, tx, door.People, id); err != nil {
+			return err
+		}
+		return s.Audit(ctx, tx, audit.Record{Actor: customer(id), Action: act, ResourceType: "person", ResourceID: id.String()})
+	})
 	return &out, err
 }
 
+func customer(id uuid.UUID) string { return door.Principal{Kind: token.Customers, ID: id}.String() }
+
 func (s identity) login(ctx context.Context, in *loginInput) (*sessionOutput, error) {
 	var rules people.Rules
-	id, ok, err := s.CheckPassword(ctx, door.People, rules.Email("email", in.Body.Email), in.Body.Password)
+	var id uuid.UUID
+	err := s.Pool.QueryRow(ctx, `SELECT profile_id FROM app.people WHERE lower(email) = $1`, rules.Email("email", in.Body.Email)).Scan(&id)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("find person: %w", err)
+	}
+	ok, err := s.CheckPassword(ctx, door.People, id, in.Body.Password)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +74,7 @@ func (s identity) login(ctx context.Context, in *loginInput) (*sessionOutput, er
 		return nil, problem.New(http.StatusUnauthorized, "invalid_credentials",
 			"The e-mail or the password is wrong, or there were too many attempts; try again later.")
 	}
-	return s.session(ctx, id, in.UserAgent)
+	return s.session(ctx, s.Pool, id, "USER_LOGIN")
 }
 
 type registerInput struct {
@@ -84,10 +103,7 @@ func (s identity) register(ctx context.Context, in *registerInput) (*sessionOutp
 	if rules.Bad != nil {
 		return nil, problem.Invalid(http.StatusBadRequest, rules.Bad...)
 	}
-	hash, err := s.Passwords.Hash(ctx, b.Password)
-	if errors.Is(err, password.ErrBusy) {
-		return nil, problem.Unavailable("login_busy", "Too many logins at the moment; try again.", nil)
-	}
+	hash, err := s.HashPassword(ctx, b.Password)
 	if err != nil {
 		return nil, err
 	}
@@ -95,20 +111,24 @@ func (s identity) register(ctx context.Context, in *registerInput) (*sessionOutp
 	if err != nil {
 		return nil, fmt.Errorf("profile id: %w", err)
 	}
-	_, err = s.Pool.Exec(ctx, `INSERT INTO app.people
-		(profile_id, email, phone, password_hash, first_name, last_name, date_of_birth, gender, nationality, status, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)`,
-		id, email, phone, hash, first, last, born, gender, nationality, people.Registered, now)
+	var out *sessionOutput
+	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `INSERT INTO app.people
+			(profile_id, email, phone, password_hash, first_name, last_name, date_of_birth, gender, nationality, status, created_at, updated_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)`,
+			id, email, phone, hash, first, last, born, gender, nationality, people.Registered, now); err != nil {
+			return fmt.Errorf("store person: %w", err)
+		}
+		out, err = s.session(ctx, tx, id, "USER_REGISTERED")
+		return err
+	})
 	switch violated(err) {
 	case "people_email":
 		return nil, taken("email", "EMAIL_ALREADY_EXISTS")
 	case "people_phone":
 		return nil, taken("phone", "PHONE_ALREADY_EXISTS")
 	}
-	if err != nil {
-		return nil, fmt.Errorf("store person: %w", err)
-	}
-	return s.session(ctx, id, in.UserAgent)
+	return out, err
 }
 
 // violated returns the name of the unique constraint that err reports.
@@ -134,18 +154,22 @@ type refreshInput struct {
 type tokensOutput struct{ Body door.Tokens }
 
 func (s identity) refresh(ctx context.Context, in *refreshInput) (*tokensOutput, error) {
-	t, err := s.RefreshSession(ctx, token.Customers, token.Refresh(in.Body.RefreshToken), in.UserAgent)
+	t, err := s.RefreshSession(ctx, token.Customers, token.Refresh(in.Body.RefreshToken))
 	return &tokensOutput{t}, err
 }
 
-type logoutOutput struct {
+type messageOutput struct {
 	Body struct {
 		Message string `json:"message"`
 	}
 }
 
-func (s identity) logout(ctx context.Context, in *refreshInput) (*logoutOutput, error) {
-	var out logoutOutput
-	out.Body.Message = "Logged out."
-	return &out, s.CloseSession(ctx, token.Customers, token.Refresh(in.Body.RefreshToken))
+func said(message string) *messageOutput {
+	var out messageOutput
+	out.Body.Message = message
+	return &out
+}
+
+func (s identity) logout(ctx context.Context, in *refreshInput) (*messageOutput, error) {
+	return said("Logged out."), s.CloseSession(ctx, token.Customers, token.Refresh(in.Body.RefreshToken))
 }

@@ -30,6 +30,15 @@ func Register(d *door.Door) {
 		Policy: public}, s.refresh)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/auth/logout", ID: "logout", Summary: "End the session of a refresh token",
 		Policy: public}, s.logout)
+	customer := door.Policy{Customer: true}
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/auth/sessions", ID: "listSessions", Summary: "Your sessions",
+		Policy: customer}, s.sessions)
+	door.Register(d, door.Route{Method: http.MethodDelete, Path: "/auth/sessions/{sessionId}", ID: "revokeSession", Summary: "End another session of yours",
+		Policy: customer, Idempotency: door.KeyAccepted}, s.revokeSession)
+	door.Register(d, door.Route{Method: http.MethodPost, Path: "/auth/logout-all", ID: "logoutAll", Summary: "End your other sessions",
+		Policy: customer, Idempotency: door.KeyAccepted}, s.logoutAll)
+	door.Register(d, door.Route{Method: http.MethodPost, Path: "/auth/password/change", ID: "changePassword", Summary: "Change your password",
+		Policy: customer, Idempotency: door.KeyAccepted}, s.changePassword)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "//.well-known/jwks.json", ID: "jwks", Summary: "Keys that verify access tokens",
 		Policy: public, Cache: door.CachePublic(5 * time.Minute)}, s.jwks)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/countries", ID: "listCountries", Summary: "Every country",
