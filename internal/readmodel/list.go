@@ -102,5 +102,5 @@ func due[R any](ctx context.Context, db postgres.DB, what, selection, id, at str
 	return many[R](ctx, db, what, selection+q.sql()+fmt.Sprintf(` ORDER BY %s, %s LIMIT %d`, at, id, limit), q.args...)
 }
 
-// Columns of the place on the ledger that made a row.
+// cursor returns the place of the event on the ledger.
 func (m meta) cursor() Cursor { return Cursor{Block: m.block, TxIndex: m.txIndex, Seq: m.seq} }
