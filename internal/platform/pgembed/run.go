@@ -59,6 +59,12 @@ func (c *cluster) start(ctx context.Context) (*Server, error) {
 	if c.sock, err = socketDir(c.data, id); err != nil {
 		return nil, err
 	}
+	// A killed server leaves these, and another process may have its number by now.
+	for _, name := range [...]string{socketName, socketName + ".lock"} {
+		if err := os.Remove(filepath.Join(c.sock, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("remove a stale socket: %w", err)
+		}
+	}
 	p, err := c.launch(filepath.Join(in.dir, "postgres"), id)
 	if err != nil {
 		return nil, err
