@@ -273,6 +273,23 @@ func TestB018_FailureIsKeptAndRepeatable(t *testing.T) {
 	l.CheckSupply(t)
 }
 
+// B-018: nothing remains of an execution that fails half way.
+func TestB018_FailureHalfWay(t *testing.T) {
+	l, p := acme(t)
+	edit(t, l, func(a *contract.Account) { a.Balance = qirat.MaxSupply }, "\x00acct\x00"+p[3]+"\x00")
+	id := initiateTx(t, l, payment(p[0], p[3], 200*gx))
+	events := l.Apply(t, approve(p[1], id)) // the credit goes over the supply, after the debit
+	if e := events[len(events)-1].(*event.MultiSigTxExecutionFailed); len(events) != 2 || e.Code != string(contract.CodeOverflow) {
+		t.Errorf("failed: %+v", e)
+	}
+	if got := l.Balance(t, "acme"); got != 1000*gx {
+		t.Errorf("the organization has %s", got)
+	}
+	if x := pendingOf(t, l, id); x.Status != status.MultiSigPending || len(x.Approvals) != 2 {
+		t.Errorf("pending: %+v", x)
+	}
+}
+
 func TestInitiateMultiSigTxRefused(t *testing.T) {
 	l, p := acme(t)
 	l.Refuse(t, contract.CodeUnauthorized, "no stake", payment(p[3], p[0], gx))

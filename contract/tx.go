@@ -1,12 +1,15 @@
 package contract
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"gxcoin.money/gx/protocol/event"
 )
@@ -216,15 +219,29 @@ func (t *tx) commit(function string) error {
 			return fmt.Errorf("write state: %w", err)
 		}
 	}
-	payload, err := encode(&event.Envelope{
+	var payload bytes.Buffer
+	payload.Grow(t.envelopeSize())
+	if err := json.MarshalWrite(&payload, &event.Envelope{
 		Version: 1, TxID: t.stub.TxID(), At: t.now, Channel: t.stub.Channel(), Function: function,
 		CallerHash: t.callerHash(), Commands: t.commands, Events: t.records,
-	})
-	if err != nil {
+	}, encoding); err != nil {
 		return fmt.Errorf("encode envelope: %w", err)
 	}
-	if err := t.stub.SetEvent(event.EnvelopeName, payload); err != nil {
+	if err := t.stub.SetEvent(event.EnvelopeName, payload.Bytes()); err != nil {
 		return fmt.Errorf("set event: %w", err)
 	}
 	return nil
+}
+
+// envelopeSize is a little more than the bytes of the envelope: to grow a large
+// buffer step by step costs more than to fill it.
+func (t *tx) envelopeSize() int {
+	n := 1024
+	for _, c := range t.commands {
+		n += 256 + len(c.Message) + len(c.Result)
+	}
+	for _, r := range t.records {
+		n += 128 + len(r.Data)
+	}
+	return n * 5 / 4
 }
