@@ -22,6 +22,11 @@ const drain = 2 * time.Second
 // Version and program may be empty: the next number, this program. An upgrade
 // that was interrupted is resumed.
 func (n *Network) Upgrade(ctx context.Context, version, program string) (Server, error) {
+	lock, err := acquire(n.o.Dir, changeLock)
+	if err != nil {
+		return Server{}, err
+	}
+	defer lock.Close()
 	s, err := n.upgrade(ctx, version, cmp.Or(program, n.o.Program))
 	if err != nil {
 		return s, fmt.Errorf("network: upgrade: %w", err)
@@ -56,9 +61,19 @@ func (n *Network) upgrade(ctx context.Context, version, program string) (Server,
 		return newest, err
 	}
 	pause(ctx, drain)
+	old := n.roster
 	t := n.topology
 	t.Servers = []Server{newest}
-	return newest, n.apply(t)
+	if err := n.apply(t); err != nil {
+		return newest, err
+	}
+	var errs []error
+	for _, node := range old.nodes() {
+		if node.kind == chaincodeServer && node.server != newest {
+			errs = append(errs, node.org.Remove(node.name))
+		}
+	}
+	return newest, errors.Join(errs...)
 }
 
 // nextServer makes a new version's server part of the network, unless one is
@@ -97,8 +112,13 @@ func (n *Network) apply(t Topology) error {
 // Renew issues every certificate anew for the key it has, which changes nothing
 // on the channel. Of a network that runs it restarts the nodes one by one.
 func (n *Network) Renew(ctx context.Context) error {
+	lock, err := acquire(n.o.Dir, changeLock)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	n.o.RenewBefore = n.o.CertificateLife + time.Hour // all are due
-	err := n.read(n.topology)
+	err = n.read(n.topology)
 	if err == nil {
 		err = n.prepare()
 	}
@@ -171,7 +191,9 @@ func (n *Network) restartNode(ctx context.Context, c *clients, node *node) error
 		}
 		return err
 	})
-	n.o.Log.Info("node was restarted", slog.String("node", node.id()), slog.Any("err", err))
+	if err == nil {
+		n.o.Log.Info("node was restarted", slog.String("node", node.id()))
+	}
 	return err
 }
 

@@ -188,7 +188,7 @@ func Reset(dir string) error {
 	if _, err := load(dir); errors.Is(err, fs.ErrNotExist) {
 		return ErrAbsent
 	}
-	lock, err := acquire(dir)
+	lock, err := acquire(dir, runLock)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ const (
 // started. A node that ends is started again. Ready is called once the channel
 // endorses. Only one process at a time runs a network.
 func (n *Network) Run(ctx context.Context, ready func()) error {
-	lock, err := acquire(n.o.Dir)
+	lock, err := acquire(n.o.Dir, runLock)
 	if err != nil {
 		return err
 	}
@@ -103,10 +103,7 @@ func (r *runner) reconcile() error {
 	if err != nil {
 		return err
 	}
-	if err := n.read(t); err != nil {
-		return err
-	}
-	if err := n.prepare(); err != nil {
+	if err := n.read(t); err != nil { // who changed it has prepared all
 		return err
 	}
 	wanted := make(map[string]bool)

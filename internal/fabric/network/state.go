@@ -66,18 +66,22 @@ func readState(dir string) (runState, error) {
 	return s, err
 }
 
-func lockFile(dir string) string { return filepath.Join(dir, "lock") }
+// Locks of a network's directory.
+const (
+	runLock    = "lock"        // of the process that runs it
+	changeLock = "change.lock" // of a process that changes it meanwhile
+)
 
-// acquire makes this process the one that runs the network. Closing the file
-// gives it up, and so does any end of the process.
-func acquire(dir string) (*os.File, error) {
-	f, err := os.OpenFile(lockFile(dir), os.O_RDWR|os.O_CREATE, 0o600)
+// acquire takes a lock for this process. Closing the file gives it up, and so
+// does any end of the process.
+func acquire(dir, lock string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lock), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder, _ := io.ReadAll(io.LimitReader(f, 20)) // for the message only
-		return nil, errors.Join(fmt.Errorf("network: process %s runs the network in %s already", holder, dir), f.Close())
+		return nil, errors.Join(fmt.Errorf("network: process %s runs or changes the network in %s already", holder, dir), f.Close())
 	}
 	if err := f.Truncate(0); err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -90,7 +94,7 @@ func acquire(dir string) (*os.File, error) {
 
 // isHeld reports whether a process runs the network.
 func isHeld(dir string) (bool, error) {
-	f, err := os.Open(lockFile(dir))
+	f, err := os.Open(filepath.Join(dir, runLock))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
