@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -28,6 +29,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue { // each has a database to fill
+		_ = f.Value.Set("20")
+	}
 	code := m.Run()
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
@@ -126,16 +131,16 @@ func (r *rig) find(id uuid.UUID) outbox.Command {
 }
 
 // chaincode is a contract for these tests: it keeps receipts, and on the account
-// of each side the ids of its payments in order. A remark is an order:
-// "reject" breaks a rule, "pause" is deferred, "refuse" fails the whole batch.
+// of each side the ids of its payments in order. A remark is an order: "reject" breaks a rule, "pause" is deferred, "refuse" fails the whole
+// batch and "panic" breaks the contract.
 func chaincode(s contract.Stub, function string, args []string) ([]byte, error) {
+	if function == "log" {
+		return s.Get("log " + args[0])
+	}
 	if function != contract.BatchFunction || len(args) != 1 {
 		return nil, fmt.Errorf("NOT_FOUND: %s", function)
 	}
-	var items []contract.BatchItem
-	if err := json.Unmarshal([]byte(args[0]), &items); err != nil {
-		return nil, fmt.Errorf("BAD_REQUEST: %w", err)
-	}
+	items := decodeItems(args)
 	results := make([]contract.BatchResult, len(items))
 	pending := map[string]string{} // a batch reads what it has written itself
 	for i, item := range items {
@@ -159,6 +164,8 @@ func run(s contract.Stub, id string, p *command.TransferTokens, pending map[stri
 		return contract.BatchResult{Outcome: event.Rejected, Code: "INSUFFICIENT_FUNDS", Message: "no money"}, nil
 	case "pause":
 		return contract.BatchResult{Outcome: contract.Deferred, Code: "SYSTEM_PAUSED"}, nil
+	case "panic":
+		panic("as ordered")
 	case "refuse":
 		return contract.BatchResult{}, errors.New("TOO_BAD: as ordered")
 	}
@@ -189,6 +196,13 @@ func run(s contract.Stub, id string, p *command.TransferTokens, pending map[stri
 		}
 	}
 	return contract.BatchResult{Outcome: event.Applied}, nil
+}
+
+func decodeItems(args []string) (items []contract.BatchItem) {
+	if err := json.Unmarshal([]byte(args[0]), &items); err != nil {
+		panic(err)
+	}
+	return items
 }
 
 // start runs a submitter; stop ends it and waits, and the test's end does too.
