@@ -6,8 +6,7 @@ GO        ?= go
 ARGS      ?=
 TESTFLAGS ?=
 GOTESTSUM := .bin/gotestsum-v1.13.0
-# The race detector needs a C compiler; `make deps` gets one where it may.
-RACE       = $(shell command -v cc >/dev/null 2>&1 && echo -race)
+RACE      ?=
 
 .PHONY: help
 help: ## List the targets
@@ -32,8 +31,12 @@ deps: build ## Install what the tests need and this machine lacks
 
 .PHONY: test
 test: deps lint $(GOTESTSUM) ## Run every test
-	@test -n "$(RACE)" || echo "SKIPPED: the race detector, because there is no C compiler"
-	GX_REQUIRE_POSTGRES=1 CGO_ENABLED=$(if $(RACE),1,0) $(GOTESTSUM) --format=pkgname-and-test-fails --packages=./... -- $(RACE) -timeout=20m $(TESTFLAGS)
+	@echo "SKIPPED: the race detector (make test RACE=-race), the crash test (make crash), slow submitter tests (TESTFLAGS=-tags=slow)"
+	GX_REQUIRE_POSTGRES=1 $(GOTESTSUM) --format=pkgname-and-test-fails --packages=./... -- $(RACE) -timeout=20m $(TESTFLAGS)
+
+.PHONY: crash
+crash: build ## Kill the real processes under load and count every Qirat
+	GX_CRASH=1 $(GO) test -v -count=1 -timeout=30m ./test/crash
 
 .PHONY: lint
 lint: ## Check format, vet and the house rules

@@ -24,8 +24,8 @@ type cli struct {
 	Up     upCmd     `cmd:"" group:"machine" help:"Run everything on this machine, a private PostgreSQL included."`
 	Status statusCmd `cmd:"" group:"machine" help:"Show what is running on this machine and whether it is ready."`
 	Doctor doctorCmd `cmd:"" group:"machine" help:"Tell what this machine has of what GX needs, and install the rest."`
-
-	Demo demoCmd `cmd:"" group:"machine" help:"Play the demo on a running system: people register, are approved and pay each other."`
+	Demo   demoCmd   `cmd:"" group:"machine" help:"Play the demo on a running system: people register, are approved and pay each other."`
+	Bench  benchCmd  `cmd:"" group:"machine" help:"Measure a running system beside a bare transaction on the same PostgreSQL."`
 
 	Fabric fabricCmd `cmd:"" group:"machine" help:"Run a Hyperledger Fabric network on this machine."`
 

@@ -29,6 +29,7 @@ var floors = []struct {
 	{"internal/ledger/ledgertest", 5},
 	{"internal/readmodel/readmodeltest", 5},
 	{"internal/ledger", 4},
+	{"internal/fabric/connection", 4},
 	{"internal/outbox", 4},
 	{"internal/readmodel", 4},
 	{"internal/platform/", 1},

@@ -1,0 +1,270 @@
+package crash_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gxcoin.money/gx/api/client"
+	"gxcoin.money/gx/internal/demo"
+	"gxcoin.money/gx/protocol/qirat"
+)
+
+// intent is a payment that somebody wants once, however often they ask.
+type intent struct {
+	from, to int
+	amount   qirat.Amount
+	command  string // the id that the first answer gave
+	refused  bool   // before it was accepted
+}
+
+// payers send payments until they are told to stop, each under a key of its own
+// that is sent again until there is an answer.
+type payers struct {
+	system    *system
+	customers []*demo.Customer
+
+	mu       sync.Mutex
+	intents  []*intent
+	answered atomic.Int64
+	stop     chan struct{}   // ask for nothing new
+	abandon  <-chan struct{} // the test is over
+	wg       sync.WaitGroup
+}
+
+func (p *payers) run(seed uint64, clients int) {
+	for c := range clients {
+		random := rand.New(rand.NewPCG(seed, uint64(c)))
+		p.wg.Go(func() {
+			pace := time.NewTicker(20 * time.Millisecond)
+			defer pace.Stop()
+			for {
+				select {
+				case <-pace.C:
+				case <-p.stop:
+					return
+				case <-p.abandon:
+					return
+				}
+				i := &intent{from: random.IntN(len(p.customers)), amount: qirat.Amount(1 + random.IntN(5_000_000))}
+				i.to = (i.from + 1 + random.IntN(len(p.customers)-1)) % len(p.customers)
+				p.pay(i)
+				p.mu.Lock()
+				p.intents = append(p.intents, i)
+				p.mu.Unlock()
+				p.answered.Add(1)
+			}
+		})
+	}
+}
+
+// pay asks until somebody answers.
+func (p *payers) pay(i *intent) {
+	key := uuid.NewString()
+	body := client.Payment{ToID: p.customers[i.to].Account, Amount: i.amount.String()}
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		var answer client.Answer
+		r, err := p.customers[i.from].Client.CreateTransfer(ctx, body, client.IdempotencyKey(key), client.Receive(&answer))
+		cancel()
+		switch {
+		case err == nil:
+			i.command = r.CommandID
+			return
+		case answer.Status == http.StatusUnprocessableEntity:
+			i.refused = true // for want of money
+			return
+		}
+		select {
+		case <-p.abandon:
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// more waits until n more payments than now have been answered.
+func (p *payers) more(n int64) {
+	goal := p.answered.Load() + n
+	p.system.until(fmt.Sprintf("%d more payments", n), func() error {
+		if have := p.answered.Load(); have < goal {
+			return fmt.Errorf("%d are missing", goal-have)
+		}
+		return nil
+	})
+}
+
+// TestKill kills every part of the system in turn under load, at moments that
+// nobody chose. Every accepted payment reaches exactly one end; no Qirat is
+// missing and none is there twice.
+func TestKill(t *testing.T) {
+	rounds := 1
+	if n, err := strconv.Atoi(os.Getenv("GX_CRASH_ROUNDS")); err == nil {
+		rounds = n
+	}
+	seed := uint64(time.Now().UnixNano())
+	if n, err := strconv.ParseUint(os.Getenv("GX_CRASH_SEED"), 10, 64); err == nil {
+		seed = n
+	}
+	t.Logf("GX_CRASH_SEED=%d", seed)
+	random := rand.New(rand.NewPCG(seed, 1<<32))
+
+	s := newSystem(t)
+	customers, err := demo.Recruit(t.Context(), s.client(), s.staff(), demo.People(12))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &payers{system: s, customers: customers, stop: make(chan struct{}), abandon: t.Context().Done()}
+	p.run(seed, 8)
+	t.Cleanup(p.wg.Wait)
+
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "KILLED\tAFTER\tRECOVERED IN")
+	for range rounds {
+		parts := []string{"submit", "project", "tokenomics", "postgres", "up", "all", "submit", "project", "all"}
+		random.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+		for _, part := range parts {
+			p.more(20 + random.Int64N(200))
+			before := p.answered.Load()
+			killed := time.Now()
+			s.kill(part)
+			if part == "up" || part == "postgres" || part == "all" { // the others are restarted by up
+				<-s.exited
+				s.start()
+			}
+			s.until("the system is ready again after the death of "+part, s.ready)
+			i := &intent{from: 0, to: 1, amount: 1}
+			p.pay(i)
+			p.record(i)
+			if !i.refused {
+				s.finish(t, customers[0], i)
+			}
+			fmt.Fprintf(w, "%s\t%d payments\t%.1f s\n", part, before, time.Since(killed).Seconds())
+		}
+	}
+	p.more(50)
+	close(p.stop)
+	p.wg.Wait()
+	_ = w.Flush()
+	t.Logf("\n%s", &table)
+	p.audit(t)
+}
+
+func (p *payers) record(i *intent) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.intents = append(p.intents, i)
+}
+
+// finish waits for the end of a payment.
+func (s *system) finish(t *testing.T, payer *demo.Customer, i *intent) client.CommandView {
+	t.Helper()
+	if i.command == "" {
+		t.Fatalf("a payment of %s was refused", i.amount)
+	}
+	var v client.CommandView
+	s.until("command "+i.command+" reaches its end", func() (err error) {
+		v, err = payer.Client.GetCommand(t.Context(), i.command, client.Wait(5), client.At("tokenomics"))
+		if err == nil && !v.Projected && v.Status != client.CommandStatusFAILED {
+			err = fmt.Errorf("it is %s", v.Status)
+		}
+		return err
+	})
+	return v
+}
+
+// audit compares what was asked for, what the ledger holds and what reads show.
+func (p *payers) audit(t *testing.T) {
+	t.Helper()
+	balance := make([]int64, len(p.customers))
+	for i := range balance {
+		balance[i] = int64(500 * qirat.PerGX)
+	}
+	applied, rejected, refused := 0, 0, 0
+	commands := map[string]bool{}
+	for _, i := range p.intents {
+		if i.refused {
+			refused++
+			continue
+		}
+		if commands[i.command] {
+			t.Errorf("two payments have the command %s", i.command)
+		}
+		commands[i.command] = true
+		v := p.system.finish(t, p.customers[i.from], i)
+		if v.Status == client.CommandStatusFAILED {
+			rejected++
+			if v.ErrorCode != "INSUFFICIENT_FUNDS" {
+				t.Errorf("command %s failed with %s: %s", i.command, v.ErrorCode, v.Error)
+			}
+			continue
+		}
+		applied++
+		balance[i.from] -= int64(i.amount)
+		balance[i.to] += int64(i.amount)
+	}
+	t.Logf("%d payments: %d applied, %d rejected by the ledger, %d refused at the door", len(p.intents), applied, rejected, refused)
+
+	ctx := t.Context()
+	db, err := pgx.Connect(ctx, p.system.info.Database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(ctx)
+	number := func(what, sql string, want int64, args ...any) {
+		t.Helper()
+		var got int64
+		if err := db.QueryRow(ctx, sql, args...).Scan(&got); err != nil {
+			t.Errorf("%s: %v", what, err)
+		} else if got != want {
+			t.Errorf("%s: %d, want %d", what, got, want)
+		}
+	}
+	ids := make([]string, 0, len(commands))
+	for id := range commands {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	number("commands without an end", `SELECT count(*) FROM app.commands WHERE state NOT IN ('COMMITTED', 'REJECTED')`, 0)
+	number("accepted commands with an end on the ledger", `SELECT count(*) FROM read.command_results WHERE command_id = ANY ($1)`, int64(len(ids)), ids)
+	number("payments with more or less than one debit", `SELECT count(*) FROM (SELECT command_id FROM read.transactions
+		WHERE command_id = ANY ($1) AND type = 'SENT' GROUP BY command_id HAVING count(*) <> 1) AS x`, 0, ids)
+	number("payments that moved money", `SELECT count(DISTINCT command_id) FROM read.transactions WHERE command_id = ANY ($1) AND type = 'SENT'`, int64(applied), ids)
+	number("the supply, by the read model", `SELECT sum(balance)::bigint FROM read.accounts`, int64(qirat.MaxSupply))
+	number("batches without an end", `SELECT count(*) FROM app.batches WHERE state <> 'SETTLED'`, 0)
+	number("accounts whose balance on the ledger is not what reads show", ledgerDifference, 0)
+	for i, c := range p.customers {
+		number("what "+c.Name()+" has, with their fees", `SELECT a.balance + coalesce((SELECT sum(fee)::bigint FROM read.transactions t WHERE t.account_id = a.account_id), 0)
+			FROM read.accounts a WHERE account_id = $1`, balance[i], c.Account)
+	}
+}
+
+// ledgerDifference compares the accounts in the state of the embedded ledger,
+// base and delta rows together, with the read model.
+const ledgerDifference = `
+	WITH attribute AS (
+		SELECT string_to_array(convert_from(decode(replace(encode(key, 'hex'), '00', '1f'), 'hex'), 'UTF8'), E'\x1f') AS key,
+			convert_from(value, 'UTF8')::jsonb AS value
+		FROM ledger.state WHERE substr(key, 2, 5) = 'acct'::bytea || '\x00'::bytea OR substr(key, 2, 3) = 'bd'::bytea || '\x00'::bytea
+	), ledger AS (
+		SELECT key[3] AS account_id, sum(CASE key[2]
+			WHEN 'acct' THEN (value ->> 'balance')::bigint
+			ELSE coalesce((value ->> 'in')::bigint, 0) - coalesce((value ->> 'out')::bigint, 0) END)::bigint AS balance
+		FROM attribute GROUP BY key[3]
+	)
+	SELECT count(*) FROM ledger FULL JOIN read.accounts r USING (account_id)
+	WHERE ledger.balance IS DISTINCT FROM r.balance`
