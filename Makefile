@@ -38,6 +38,18 @@ test: deps lint $(GOTESTSUM) ## Run every test
 crash: build ## Kill the real processes under load and count every Qirat
 	GX_CRASH=1 $(GO) test -v -count=1 -timeout=30m ./test/crash
 
+.PHONY: fabric-tools
+fabric-tools: ## Build Hyperledger Fabric's programs into the user's cache, once
+	@cd tools/fabric && $(GO) run .
+
+.PHONY: fabric
+fabric: build fabric-tools ## Run a Fabric network of its own (ARGS="--orderers=1"); gx up --ledger=fabric needs none
+	@exec bin/gx fabric up $(ARGS)
+
+.PHONY: fabric-test
+fabric-test: fabric-tools ## Test the ledger on real Fabric networks; SKIPPED, loudly, without Fabric's programs
+	$(GO) test -count=1 -v -timeout=15m ./contract/chaincode ./internal/fabric/... ./internal/ledger/fabric ./test/fabric
+
 .PHONY: lint
 lint: ## Check format, vet and the house rules
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt'd:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

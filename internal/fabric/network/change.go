@@ -191,6 +191,9 @@ func (n *Network) restartNode(ctx context.Context, c *clients, node *node) error
 		}
 		return err
 	})
+	if err == nil && node.kind == orderer {
+		err = n.awaitLeader(ctx) // before the next one goes
+	}
 	if err == nil {
 		n.o.Log.Info("node was restarted", slog.String("node", node.id()))
 	}
