@@ -72,7 +72,7 @@ func query[R any](contract, name string, args []string, run func(t *tx, args []s
 		}
 		for i, v := range values {
 			if !validText(v) {
-				return nil, refuse(CodeInvalidArgument, "%s: must be text without control characters", args[i])
+				return nil, refuse(CodeInvalidArgument, "%s: must be valid text", args[i])
 			}
 		}
 		result, err := run(t, values)

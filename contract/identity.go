@@ -180,9 +180,10 @@ func setUserStatus(t *tx, p *command.SetUserStatus) (any, error) {
 	return nil, t.emit(&event.UserStatusChanged{UserID: p.UserID, OldStatus: old, NewStatus: next, Reason: p.Reason})
 }
 
-// userView is a person with what their account says.
+// userView is a person with their guardians and what their account says.
 type userView struct {
 	User
+	Guardians             []string       `json:"guardians"`
 	Status                account.Status `json:"status"`
 	FrozenReason          string         `json:"frozenReason,omitzero"`
 	FrozenAt              *time.Time     `json:"frozenAt,omitzero"`
@@ -200,5 +201,12 @@ func getUser(t *tx, args []string) (*userView, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &userView{*u, a.Status, a.FrozenReason, a.FrozenAt, a.VelocityTaxTimerStart, a.VelocityTaxLastCheck, a.VelocityTaxExempt}, nil
+	g, err := load[Guardians](t, guardiansKey(args[0]))
+	if err != nil {
+		return nil, err
+	}
+	if g == nil {
+		g = &Guardians{}
+	}
+	return &userView{*u, g.GuardianIDs, a.Status, a.FrozenReason, a.FrozenAt, a.VelocityTaxTimerStart, a.VelocityTaxLastCheck, a.VelocityTaxExempt}, nil
 }

@@ -43,7 +43,7 @@ func TestCreateUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"orgIDs":[]`, `"velocityTaxExempt":false`, `"genesisMinted":true`, `"status":"ACTIVE"`, `"velocityTaxTimerStart":"2026-06-15T12:00:00Z"`} {
+	for _, want := range []string{`"orgIDs":[]`, `"guardians":[]`, `"velocityTaxExempt":false`, `"genesisMinted":true`, `"status":"ACTIVE"`, `"velocityTaxTimerStart":"2026-06-15T12:00:00Z"`} {
 		if !strings.Contains(string(tx.Result), want) {
 			t.Errorf("%s lacks %s", tx.Result, want)
 		}
