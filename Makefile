@@ -48,7 +48,8 @@ fabric: build fabric-tools ## Run a Fabric network of its own (ARGS="--orderers=
 
 .PHONY: fabric-test
 fabric-test: fabric-tools ## Test the ledger on real Fabric networks; SKIPPED, loudly, without Fabric's programs
-	$(GO) test -count=1 -v -timeout=15m ./contract/chaincode ./internal/fabric/... ./internal/ledger/fabric ./test/fabric
+	$(GO) test -count=1 -v -timeout=15m ./contract/chaincode ./internal/fabric/... ./internal/ledger/fabric
+	GX_CRASH=1 $(GO) test -count=1 -v -timeout=15m -run=TestKillFabric ./test/crash
 
 .PHONY: lint
 lint: ## Check format, vet and the house rules

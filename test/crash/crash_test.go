@@ -111,6 +111,14 @@ func (p *payers) more(n int64) {
 // nobody chose. Every accepted payment reaches exactly one end; no Qirat is
 // missing and none is there twice.
 func TestKill(t *testing.T) {
+	s := newSystem(t)
+	kill(t, s, []string{"submit", "project", "tokenomics", "postgres", "up", "all", "submit", "project", "all"}).
+		number("accounts whose balance on the ledger is not what reads show", ledgerDifference, 0)
+}
+
+// kill kills the parts of a system in an order that nobody chose, and audits it.
+func kill(t *testing.T, s *system, parts []string) *books {
+	t.Helper()
 	rounds := 1
 	if n, err := strconv.Atoi(os.Getenv("GX_CRASH_ROUNDS")); err == nil {
 		rounds = n
@@ -122,7 +130,6 @@ func TestKill(t *testing.T) {
 	t.Logf("GX_CRASH_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(seed, 1<<32))
 
-	s := newSystem(t)
 	customers, err := demo.Recruit(t.Context(), s.client(), s.staff(), demo.People(12))
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +142,6 @@ func TestKill(t *testing.T) {
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "KILLED\tAFTER\tRECOVERED IN")
 	for range rounds {
-		parts := []string{"submit", "project", "tokenomics", "postgres", "up", "all", "submit", "project", "all"}
 		random.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 		for _, part := range parts {
 			p.more(20 + random.Int64N(200))
@@ -161,7 +167,7 @@ func TestKill(t *testing.T) {
 	p.wg.Wait()
 	_ = w.Flush()
 	t.Logf("\n%s", &table)
-	p.audit(t)
+	return p.audit(t)
 }
 
 func (p *payers) record(i *intent) {
@@ -188,7 +194,7 @@ func (s *system) finish(t *testing.T, payer *demo.Customer, i *intent) client.Co
 }
 
 // audit compares what was asked for, what the ledger holds and what reads show.
-func (p *payers) audit(t *testing.T) {
+func (p *payers) audit(t *testing.T) *books {
 	t.Helper()
 	balance := make([]int64, len(p.customers))
 	for i := range balance {
@@ -219,21 +225,8 @@ func (p *payers) audit(t *testing.T) {
 	}
 	t.Logf("%d payments: %d applied, %d rejected by the ledger, %d refused at the door", len(p.intents), applied, rejected, refused)
 
-	ctx := t.Context()
-	db, err := pgx.Connect(ctx, p.system.info.Database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close(ctx)
-	number := func(what, sql string, want int64, args ...any) {
-		t.Helper()
-		var got int64
-		if err := db.QueryRow(ctx, sql, args...).Scan(&got); err != nil {
-			t.Errorf("%s: %v", what, err)
-		} else if got != want {
-			t.Errorf("%s: %d, want %d", what, got, want)
-		}
-	}
+	b := openBooks(t, p.system.info.Database)
+	number := b.number
 	ids := make([]string, 0, len(commands))
 	for id := range commands {
 		ids = append(ids, id)
@@ -246,10 +239,37 @@ func (p *payers) audit(t *testing.T) {
 	number("payments that moved money", `SELECT count(DISTINCT command_id) FROM read.transactions WHERE command_id = ANY ($1) AND type = 'SENT'`, int64(applied), ids)
 	number("the supply, by the read model", `SELECT sum(balance)::bigint FROM read.accounts`, int64(qirat.MaxSupply))
 	number("batches without an end", `SELECT count(*) FROM app.batches WHERE state <> 'SETTLED'`, 0)
-	number("accounts whose balance on the ledger is not what reads show", ledgerDifference, 0)
 	for i, c := range p.customers {
 		number("what "+c.Name()+" has, with their fees", `SELECT a.balance + coalesce((SELECT sum(fee)::bigint FROM read.transactions t WHERE t.account_id = a.account_id), 0)
 			FROM read.accounts a WHERE account_id = $1`, balance[i], c.Account)
+	}
+	return b
+}
+
+// books are the tables of a system.
+type books struct {
+	t  *testing.T
+	db *pgx.Conn
+}
+
+func openBooks(t *testing.T, dsn string) *books {
+	t.Helper()
+	db, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close(context.WithoutCancel(t.Context())) })
+	return &books{t, db}
+}
+
+// number compares a number that a query counts.
+func (b *books) number(what, sql string, want int64, args ...any) {
+	b.t.Helper()
+	var got int64
+	if err := b.db.QueryRow(b.t.Context(), sql, args...).Scan(&got); err != nil {
+		b.t.Errorf("%s: %v", what, err)
+	} else if got != want {
+		b.t.Errorf("%s: %d, want %d", what, got, want)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -49,13 +50,14 @@ type system struct {
 	t        testing.TB
 	dir      string
 	portBase int
+	args     []string // of gx up, besides
 	up       *exec.Cmd
 	out      *bytes.Buffer
 	exited   chan struct{}
 	info     datadir.Running
 }
 
-func newSystem(t testing.TB) *system {
+func newSystem(t testing.TB, args ...string) *system {
 	t.Helper()
 	if os.Getenv("GX_CRASH") != "1" {
 		t.Skip("SKIPPED: GX_CRASH=1 is not set; make crash sets it")
@@ -63,7 +65,7 @@ func newSystem(t testing.TB) *system {
 	if _, err := pgembed.FindBinaries(); err != nil && os.Getenv("GX_REQUIRE_POSTGRES") != "1" {
 		t.Skipf("SKIPPED: this test needs PostgreSQL: %v", err)
 	}
-	s := &system{t: t, dir: t.TempDir(), portBase: freePorts(t)}
+	s := &system{t: t, dir: t.TempDir(), portBase: freePorts(t), args: args}
 	if err := os.Chmod(s.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -96,8 +98,9 @@ func (s *system) start() {
 	s.t.Helper()
 	ready := filepath.Join(s.dir, "ready.json")
 	s.out = new(bytes.Buffer)
-	s.up = exec.Command(binary, "up", "--processes", "--data-dir="+filepath.Join(s.dir, "data"),
-		"--port-base="+strconv.Itoa(s.portBase), "--ready-file="+ready)
+	s.up = exec.Command(binary, append([]string{"up", "--processes", "--data-dir=" + filepath.Join(s.dir, "data"),
+		"--port-base=" + strconv.Itoa(s.portBase), "--ready-file=" + ready}, s.args...)...)
+	s.up.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GX_CRASH") })
 	s.up.Stdout, s.up.Stderr = s.out, s.out
 	s.up.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := s.up.Start(); err != nil {
@@ -160,7 +163,7 @@ func (s *system) staff() *client.Client {
 }
 
 // pids returns the processes of a part: "up", "postgres" (the postmaster), the
-// name of a role, or "all".
+// name of a role or of a Fabric node, or "all".
 func (s *system) pids(part string) []int {
 	s.t.Helper()
 	switch part {
@@ -188,7 +191,7 @@ func (s *system) pids(part string) []int {
 			return []int{c.pid}
 		}
 	}
-	return nil
+	return s.fabricNode(part)
 }
 
 func (s *system) postmaster() string {
