@@ -142,7 +142,7 @@ func (t *tx) scanPrefix(prefix string, yield func(key string, value []byte) bool
 
 // try runs a nested unit of work: when it fails, nothing of it remains.
 func (t *tx) try(run func() error) error {
-	undo, records, entries := len(t.undo), len(t.records), t.entries
+	undo, records, entries, ids := len(t.undo), len(t.records), t.entries, t.ids
 	t.depth++
 	err := run()
 	if t.depth--; err == nil {
@@ -163,7 +163,7 @@ func (t *tx) try(run func() error) error {
 			delete(t.writes, c.key)
 		}
 	}
-	t.undo, t.records, t.entries = t.undo[:undo], t.records[:records], entries
+	t.undo, t.records, t.entries, t.ids = t.undo[:undo], t.records[:records], entries, ids
 	clear(t.rows)
 	return err
 }
