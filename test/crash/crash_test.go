@@ -277,7 +277,7 @@ func (b *books) number(what, sql string, want int64, args ...any) {
 // base and delta rows together, with the read model.
 const ledgerDifference = `
 	WITH attribute AS (
-		SELECT string_to_array(convert_from(decode(replace(encode(key, 'hex'), '00', '1f'), 'hex'), 'UTF8'), E'\x1f') AS key,
+		SELECT string_to_array(encode(key, 'escape'), '\000') AS key,
 			convert_from(value, 'UTF8')::jsonb AS value
 		FROM ledger.state WHERE substr(key, 2, 5) = 'acct'::bytea || '\x00'::bytea OR substr(key, 2, 3) = 'bd'::bytea || '\x00'::bytea
 	), ledger AS (
