@@ -195,6 +195,7 @@ func TestCompositeKey(t *testing.T) {
 
 func TestNewID(t *testing.T) {
 	tx := newTx(state{})
+	_ = tx.try(func() error { tx.newID("LOAN_"); return errors.New("no") }) // leaves no gap
 	for _, want := range []string{"LOAN_t1", "LOAN_t1_1", "PROP_t1_2"} {
 		if got := tx.newID(want[:5]); got != want {
 			t.Errorf("%s, want %s", got, want)
