@@ -76,24 +76,20 @@ type page[T any] struct {
 // list returns a page of the objects below a composite key, for queries.
 // view turns what is stored into what is returned.
 func list[T, V any](t *tx, prefix, size, bookmark string, view func(key string, v *T) (V, error)) (*page[V], error) {
-	limit, err := pageSize(size)
+	limit, err := pageSize(size, maxPage)
 	if err != nil {
 		return nil, err
 	}
-	start := prefix
-	if bookmark != "" {
-		last, err := base64.RawURLEncoding.Strict().DecodeString(bookmark)
-		if err != nil || !utf8.Valid(last) {
-			return nil, refuse(CodeInvalidArgument, "bookmark: is not from an earlier page")
-		}
-		start += string(last) + separator
+	start, err := afterBookmark(prefix, bookmark)
+	if err != nil {
+		return nil, err
 	}
 	out := &page[V]{Items: []V{}}
 	var last string
 	var failure error
 	err = t.stub.Scan(start, prefix+endOfKeys, limit+1, func(key string, data []byte) bool {
 		if len(out.Items) == limit {
-			out.Bookmark = base64.RawURLEncoding.EncodeToString([]byte(strings.TrimPrefix(last, prefix)))
+			out.Bookmark = bookmarkOf(prefix, last)
 			return false
 		}
 		v, err := decode[T](key, data)
@@ -114,10 +110,27 @@ func list[T, V any](t *tx, prefix, size, bookmark string, view func(key string, 
 	return out, nil
 }
 
-func pageSize(s string) (int, error) {
+// bookmarkOf returns where a page of the keys below a prefix ended.
+func bookmarkOf(prefix, last string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strings.TrimPrefix(last, prefix)))
+}
+
+// afterBookmark returns where the page after a bookmark begins.
+func afterBookmark(prefix, bookmark string) (string, error) {
+	if bookmark == "" {
+		return prefix, nil
+	}
+	last, err := base64.RawURLEncoding.Strict().DecodeString(bookmark)
+	if err != nil || !utf8.Valid(last) {
+		return "", refuse(CodeInvalidArgument, "bookmark: is not from an earlier page")
+	}
+	return prefix + string(last) + separator, nil
+}
+
+func pageSize(s string, most int) (int, error) {
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > maxPage || strconv.Itoa(n) != s {
-		return 0, refuse(CodeInvalidArgument, "pageSize: must be an integer from 1 to %d", maxPage)
+	if err != nil || n < 1 || n > most || strconv.Itoa(n) != s {
+		return 0, refuse(CodeInvalidArgument, "pageSize: must be an integer from 1 to %d", most)
 	}
 	return n, nil
 }
