@@ -18,6 +18,7 @@ type entry struct {
 	balance int64
 	timer   *time.Time
 	status  string
+	exempt  bool // from the velocity tax
 }
 
 // user is what GetUser returns of the account.
@@ -41,7 +42,7 @@ func openBooks(t contracttest.TB, l *contracttest.Ledger, people []string, codes
 		if err := l.Query(&u, "IdentityContract:GetUser", id); err != nil {
 			t.Fatal(err)
 		}
-		b[id] = entry{int64(l.Balance(t, id)), u.VelocityTaxTimerStart, u.Status}
+		b[id] = entry{balance: int64(l.Balance(t, id)), timer: u.VelocityTaxTimerStart, status: u.Status}
 	}
 	return b
 }
@@ -71,6 +72,9 @@ func (b books) move(t *rapid.T, from, to side, amount qirat.Amount) {
 		}
 		if e.balance < 0 || (s.after == nil) != account.IsCollective(s.id) || s.after != nil && int64(*s.after) != e.balance {
 			t.Fatalf("%s has %d by the books, the event says %v", s.id, e.balance, s.after)
+		}
+		if e.exempt && e.timer != nil {
+			t.Fatalf("the timer of %s runs, who is exempt", s.id)
 		}
 		b[s.id] = e
 	}
@@ -110,7 +114,7 @@ func (b books) apply(t *rapid.T, e event.Event) {
 		b.move(t, side{e.AccountID, &e.BalanceAfter, e.VelocityTimerStart}, collective(e.RedistributionID), e.RedistributionShare)
 	case *event.VelocityTaxExemptionChanged:
 		entry := b[e.AccountID]
-		entry.timer = e.VelocityTimerStart
+		entry.timer, entry.exempt = e.VelocityTimerStart, e.Exempt
 		b[e.AccountID] = entry
 	case *event.LoanApproved:
 		b.move(t, collective(e.PoolSource), side{e.BorrowerID, &e.BorrowerBalanceAfter, e.BorrowerVelocityTimerStart}, e.Amount)
