@@ -231,6 +231,11 @@ func TestVelocityTimer(t *testing.T) {
 	if _, r := timer(1*gx, ids[1], ids[0]); !r.Equal(l.Now) {
 		t.Errorf("risen to the threshold: %v at %v", r, l.Now)
 	}
+	timer(100*gx, ids[0], ids[1])
+	l.Apply(t, &command.SetTaxExempt{AccountID: ids[0], Exempt: true, Reason: "charity"})
+	if _, r := timer(100*gx, ids[1], ids[0]); r != nil {
+		t.Errorf("risen to the threshold, but exempt: %v", r)
+	}
 }
 
 // B-021: an internal transfer has a collective account on one side at least.
