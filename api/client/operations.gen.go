@@ -8,6 +8,61 @@ import (
 	"time"
 )
 
+// Defines values for AdminFreezeRequestReason.
+const (
+	AdminFreezeRequestReasonADMINACTION        AdminFreezeRequestReason = "ADMIN_ACTION"
+	AdminFreezeRequestReasonCOMPLIANCEREVIEW   AdminFreezeRequestReason = "COMPLIANCE_REVIEW"
+	AdminFreezeRequestReasonCOURTORDER         AdminFreezeRequestReason = "COURT_ORDER"
+	AdminFreezeRequestReasonDEBTCOLLECTION     AdminFreezeRequestReason = "DEBT_COLLECTION"
+	AdminFreezeRequestReasonINACTIVITY         AdminFreezeRequestReason = "INACTIVITY"
+	AdminFreezeRequestReasonSUSPICIOUSACTIVITY AdminFreezeRequestReason = "SUSPICIOUS_ACTIVITY"
+	AdminFreezeRequestReasonUSERREQUEST        AdminFreezeRequestReason = "USER_REQUEST"
+)
+
+// Defines values for ApprovalExecutionState.
+const (
+	ApprovalExecutionStateEXECUTED ApprovalExecutionState = "EXECUTED"
+	ApprovalExecutionStateFAILED   ApprovalExecutionState = "FAILED"
+	ApprovalExecutionStateNONE     ApprovalExecutionState = "NONE"
+)
+
+// Defines values for ApprovalRequestType.
+const (
+	ApprovalRequestTypeADMINROLECHANGE     ApprovalRequestType = "ADMIN_ROLE_CHANGE"
+	ApprovalRequestTypeCONFIGCHANGE        ApprovalRequestType = "CONFIG_CHANGE"
+	ApprovalRequestTypeDEPLOYMENTPROMOTION ApprovalRequestType = "DEPLOYMENT_PROMOTION"
+	ApprovalRequestTypeSYSTEMPAUSE         ApprovalRequestType = "SYSTEM_PAUSE"
+	ApprovalRequestTypeTREASURYOPERATION   ApprovalRequestType = "TREASURY_OPERATION"
+	ApprovalRequestTypeUSERFREEZE          ApprovalRequestType = "USER_FREEZE"
+)
+
+// Defines values for ApprovalRiskLevel.
+const (
+	ApprovalRiskLevelCRITICAL ApprovalRiskLevel = "CRITICAL"
+	ApprovalRiskLevelHIGH     ApprovalRiskLevel = "HIGH"
+	ApprovalRiskLevelLOW      ApprovalRiskLevel = "LOW"
+	ApprovalRiskLevelMEDIUM   ApprovalRiskLevel = "MEDIUM"
+)
+
+// Defines values for ApprovalStatus.
+const (
+	ApprovalStatusAPPROVED  ApprovalStatus = "APPROVED"
+	ApprovalStatusCANCELLED ApprovalStatus = "CANCELLED"
+	ApprovalStatusEXPIRED   ApprovalStatus = "EXPIRED"
+	ApprovalStatusPENDING   ApprovalStatus = "PENDING"
+	ApprovalStatusREJECTED  ApprovalStatus = "REJECTED"
+)
+
+// Defines values for AskRequestRequestType.
+const (
+	AskRequestRequestTypeADMINROLECHANGE     AskRequestRequestType = "ADMIN_ROLE_CHANGE"
+	AskRequestRequestTypeCONFIGCHANGE        AskRequestRequestType = "CONFIG_CHANGE"
+	AskRequestRequestTypeDEPLOYMENTPROMOTION AskRequestRequestType = "DEPLOYMENT_PROMOTION"
+	AskRequestRequestTypeSYSTEMPAUSE         AskRequestRequestType = "SYSTEM_PAUSE"
+	AskRequestRequestTypeTREASURYOPERATION   AskRequestRequestType = "TREASURY_OPERATION"
+	AskRequestRequestTypeUSERFREEZE          AskRequestRequestType = "USER_FREEZE"
+)
+
 // Defines values for CalculationScope.
 const (
 	CalculationScopeCROSSBORDER CalculationScope = "CROSS_BORDER"
@@ -24,10 +79,21 @@ const (
 
 // Defines values for CommandStatus.
 const (
-	CommandStatusCONFIRMED  CommandStatus = "CONFIRMED"
-	CommandStatusFAILED     CommandStatus = "FAILED"
-	CommandStatusPENDING    CommandStatus = "PENDING"
-	CommandStatusPROCESSING CommandStatus = "PROCESSING"
+	CommandStatusCONFIRMED       CommandStatus = "CONFIRMED"
+	CommandStatusFAILED          CommandStatus = "FAILED"
+	CommandStatusPENDING         CommandStatus = "PENDING"
+	CommandStatusPENDINGAPPROVAL CommandStatus = "PENDING_APPROVAL"
+	CommandStatusPROCESSING      CommandStatus = "PROCESSING"
+)
+
+// Defines values for CreateStaffRequestRole.
+const (
+	CreateStaffRequestRoleADMIN      CreateStaffRequestRole = "ADMIN"
+	CreateStaffRequestRoleAUDITOR    CreateStaffRequestRole = "AUDITOR"
+	CreateStaffRequestRoleDEVELOPER  CreateStaffRequestRole = "DEVELOPER"
+	CreateStaffRequestRoleMODERATOR  CreateStaffRequestRole = "MODERATOR"
+	CreateStaffRequestRoleSUPERADMIN CreateStaffRequestRole = "SUPER_ADMIN"
+	CreateStaffRequestRoleSUPEROWNER CreateStaffRequestRole = "SUPER_OWNER"
 )
 
 // Defines values for KYCRecordStatus.
@@ -74,6 +140,16 @@ const (
 	ReadyResponseStatusReady    ReadyResponseStatus = "ready"
 )
 
+// Defines values for RoleRequestRole.
+const (
+	RoleRequestRoleADMIN      RoleRequestRole = "ADMIN"
+	RoleRequestRoleAUDITOR    RoleRequestRole = "AUDITOR"
+	RoleRequestRoleDEVELOPER  RoleRequestRole = "DEVELOPER"
+	RoleRequestRoleMODERATOR  RoleRequestRole = "MODERATOR"
+	RoleRequestRoleSUPERADMIN RoleRequestRole = "SUPER_ADMIN"
+	RoleRequestRoleSUPEROWNER RoleRequestRole = "SUPER_OWNER"
+)
+
 // Defines values for SetupResponseMethod.
 const (
 	SetupResponseMethodTOTP SetupResponseMethod = "TOTP"
@@ -94,6 +170,31 @@ const (
 const (
 	TransactionDirectionIN  TransactionDirection = "IN"
 	TransactionDirectionOUT TransactionDirection = "OUT"
+)
+
+// Defines values for VoteRequestDecision.
+const (
+	VoteRequestDecisionAPPROVE VoteRequestDecision = "APPROVE"
+	VoteRequestDecisionREJECT  VoteRequestDecision = "REJECT"
+)
+
+// Defines values for ListApprovalsParamsStatus.
+const (
+	ListApprovalsParamsStatusAPPROVED  ListApprovalsParamsStatus = "APPROVED"
+	ListApprovalsParamsStatusCANCELLED ListApprovalsParamsStatus = "CANCELLED"
+	ListApprovalsParamsStatusEXPIRED   ListApprovalsParamsStatus = "EXPIRED"
+	ListApprovalsParamsStatusPENDING   ListApprovalsParamsStatus = "PENDING"
+	ListApprovalsParamsStatusREJECTED  ListApprovalsParamsStatus = "REJECTED"
+)
+
+// Defines values for ListApprovalsParamsRequestType.
+const (
+	ListApprovalsParamsRequestTypeADMINROLECHANGE     ListApprovalsParamsRequestType = "ADMIN_ROLE_CHANGE"
+	ListApprovalsParamsRequestTypeCONFIGCHANGE        ListApprovalsParamsRequestType = "CONFIG_CHANGE"
+	ListApprovalsParamsRequestTypeDEPLOYMENTPROMOTION ListApprovalsParamsRequestType = "DEPLOYMENT_PROMOTION"
+	ListApprovalsParamsRequestTypeSYSTEMPAUSE         ListApprovalsParamsRequestType = "SYSTEM_PAUSE"
+	ListApprovalsParamsRequestTypeTREASURYOPERATION   ListApprovalsParamsRequestType = "TREASURY_OPERATION"
+	ListApprovalsParamsRequestTypeUSERFREEZE          ListApprovalsParamsRequestType = "USER_FREEZE"
 )
 
 // Defines values for ListUsersParamsStatus.
@@ -131,10 +232,28 @@ const (
 	QuoteFeeParamsScopeLOCAL       QuoteFeeParamsScope = "LOCAL"
 )
 
+// AcceptRequest defines model for AcceptRequest.
+type AcceptRequest struct {
+	Invitation string `json:"invitation"`
+
+	// Password At least 12 characters with upper and lower case, a digit and a special character
+	Password string `json:"password"`
+}
+
 // AdminCountriesResponse defines model for AdminCountriesResponse.
 type AdminCountriesResponse struct {
 	Countries []CountryStats `json:"countries"`
 }
+
+// AdminFreezeRequest defines model for AdminFreezeRequest.
+type AdminFreezeRequest struct {
+	// Notes For the record; not on the ledger
+	Notes  string                   `json:"notes,omitempty,omitzero"`
+	Reason AdminFreezeRequestReason `json:"reason"`
+}
+
+// AdminFreezeRequestReason defines model for AdminFreezeRequest.Reason.
+type AdminFreezeRequestReason string
 
 // AdminLoginRequest defines model for AdminLoginRequest.
 type AdminLoginRequest struct {
@@ -167,10 +286,161 @@ type AdminRegisterRequest struct {
 	UserIds []string `json:"userIds"`
 }
 
+// AdminUnfreezeRequest defines model for AdminUnfreezeRequest.
+type AdminUnfreezeRequest struct {
+	// Notes For the record
+	Notes string `json:"notes,omitempty,omitzero"`
+}
+
+// Approval defines model for Approval.
+type Approval struct {
+	// Action The operation
+	//
+	// Examples: PAUSE_SYSTEM
+	Action string `json:"action"`
+
+	// Approvals How many did
+	Approvals int64 `json:"approvals"`
+
+	// ApprovedAt Examples: 2026-01-02T15:04:05.000Z
+	ApprovedAt time.Time `json:"approvedAt,omitempty,omitzero"`
+	Approver   Member    `json:"approver,omitempty,omitzero"`
+
+	// BreakGlass It was done at once and is to be reviewed
+	BreakGlass bool `json:"breakGlass"`
+
+	// CreatedAt Examples: 2026-01-02T15:04:05.000Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// ExecutedAt Examples: 2026-01-02T15:04:05.000Z
+	ExecutedAt      time.Time              `json:"executedAt,omitempty,omitzero"`
+	ExecutionResult ExecutionResult        `json:"executionResult,omitempty,omitzero"`
+	ExecutionState  ApprovalExecutionState `json:"executionState"`
+
+	// ExpiresAt Examples: 2026-01-02T15:04:05.000Z
+	ExpiresAt time.Time `json:"expiresAt"`
+	ID        string    `json:"id"`
+
+	// Payload What is done, exactly
+	Payload interface{} `json:"payload"`
+
+	// PayloadDigest SHA-256 of it, to be repeated in the vote
+	PayloadDigest string `json:"payloadDigest"`
+
+	// Permission Examples: system:pause
+	Permission string `json:"permission"`
+
+	// Quorum How many have to approve
+	Quorum int64  `json:"quorum"`
+	Reason string `json:"reason"`
+
+	// RejectedAt Examples: 2026-01-02T15:04:05.000Z
+	RejectedAt      time.Time           `json:"rejectedAt,omitempty,omitzero"`
+	RejectionReason string              `json:"rejectionReason,omitempty,omitzero"`
+	RequestType     ApprovalRequestType `json:"requestType"`
+	Requester       Member              `json:"requester"`
+	RiskLevel       ApprovalRiskLevel   `json:"riskLevel"`
+	Status          ApprovalStatus      `json:"status"`
+	TargetResource  string              `json:"targetResource,omitempty,omitzero"`
+}
+
+// ApprovalExecutionState defines model for Approval.ExecutionState.
+type ApprovalExecutionState string
+
+// ApprovalRequestType defines model for Approval.RequestType.
+type ApprovalRequestType string
+
+// ApprovalRiskLevel defines model for Approval.RiskLevel.
+type ApprovalRiskLevel string
+
+// ApprovalStatus defines model for Approval.Status.
+type ApprovalStatus string
+
+// ApprovalsResponse defines model for ApprovalsResponse.
+type ApprovalsResponse struct {
+	Approvals  []Approval `json:"approvals"`
+	Pagination Pagination `json:"pagination"`
+}
+
 // ApproveRequest defines model for ApproveRequest.
 type ApproveRequest struct {
 	// Notes For the record
 	Notes string `json:"notes,omitempty,omitzero"`
+}
+
+// AskRequest defines model for AskRequest.
+type AskRequest struct {
+	// Action The operation
+	//
+	// Examples: PAUSE_SYSTEM
+	Action string `json:"action"`
+
+	// Payload What is to be done: the payload of the operation
+	Payload map[string]interface{} `json:"payload,omitempty,omitzero"`
+	Reason  string                 `json:"reason"`
+
+	// RequestType Follows from the action
+	RequestType    AskRequestRequestType `json:"requestType,omitempty,omitzero"`
+	TargetResource string                `json:"targetResource,omitempty,omitzero"`
+}
+
+// AskRequestRequestType Follows from the action
+type AskRequestRequestType string
+
+// AuditBreak defines model for AuditBreak.
+type AuditBreak struct {
+	ID     string `json:"id"`
+	Reason string `json:"reason"`
+}
+
+// AuditEntry defines model for AuditEntry.
+type AuditEntry struct {
+	// Action Examples: STAFF_LOGIN
+	Action string `json:"action"`
+
+	// Actor Examples: staff:018f2d3c-…
+	Actor string `json:"actor"`
+
+	// AdminID The actor, when a member of staff
+	AdminID           string `json:"adminId,omitempty,omitzero"`
+	ApprovalRequestID string `json:"approvalRequestId,omitempty,omitzero"`
+	EventHash         string `json:"eventHash,omitempty,omitzero"`
+
+	// ID Place in the chain; absent until it is sealed, a moment later
+	ID        string `json:"id,omitempty,omitzero"`
+	IPAddress string `json:"ipAddress,omitempty,omitzero"`
+
+	// Metadata Particulars of the act
+	Metadata     interface{} `json:"metadata,omitempty,omitzero"`
+	PreviousHash string      `json:"previousHash,omitempty,omitzero"`
+	RequestID    string      `json:"requestId,omitempty,omitzero"`
+	ResourceID   string      `json:"resourceId,omitempty,omitzero"`
+	ResourceType string      `json:"resourceType"`
+	Role         string      `json:"role,omitempty,omitzero"`
+	SessionID    string      `json:"sessionId,omitempty,omitzero"`
+
+	// Timestamp Examples: 2026-01-02T15:04:05.000Z
+	Timestamp time.Time `json:"timestamp"`
+	UserAgent string    `json:"userAgent,omitempty,omitzero"`
+}
+
+// AuditReport defines model for AuditReport.
+type AuditReport struct {
+	Break AuditBreak `json:"break,omitempty,omitzero"`
+
+	// Head The last record that is proved: keep it, and hand it to a later verification
+	Head string `json:"head"`
+
+	// Pending Records that wait to be sealed
+	Pending int64 `json:"pending"`
+	Valid   bool  `json:"valid"`
+}
+
+// AuditResponse defines model for AuditResponse.
+type AuditResponse struct {
+	Data       []AuditEntry `json:"data"`
+	HasMore    bool         `json:"hasMore"`
+	NextCursor string       `json:"nextCursor,omitempty,omitzero"`
 }
 
 // Balance defines model for Balance.
@@ -228,6 +498,17 @@ type CalculationScope string
 
 // CalculationType P2P when absent
 type CalculationType string
+
+// ChangeStaffRequest defines model for ChangeStaffRequest.
+type ChangeStaffRequest struct {
+	DisplayName string `json:"displayName,omitempty,omitzero"`
+	Email       string `json:"email,omitempty,omitzero"`
+	IsActive    bool   `json:"isActive,omitempty,omitzero"`
+	Reason      string `json:"reason,omitempty,omitzero"`
+
+	// Renew Invite them again: a new password and no second factor. Excludes the rest
+	Renew bool `json:"renew,omitempty,omitzero"`
+}
 
 // CodeRequest defines model for CodeRequest.
 type CodeRequest struct {
@@ -335,6 +616,38 @@ type CountryStats struct {
 	UserCount int64   `json:"userCount"`
 }
 
+// CountryWeight defines model for CountryWeight.
+type CountryWeight struct {
+	// Code Examples: CH
+	Code string `json:"code"`
+
+	// WeightE8 Share of the genesis slots times 100,000,000
+	WeightE8 int64 `json:"weightE8"`
+}
+
+// CreateStaffRequest defines model for CreateStaffRequest.
+type CreateStaffRequest struct {
+	DisplayName string `json:"displayName,omitempty,omitzero"`
+	Email       string `json:"email,omitempty,omitzero"`
+
+	// NewAdminID GX id: enters a person into the ledger's register of administrators, and excludes the rest
+	NewAdminID string                 `json:"newAdminId,omitempty,omitzero"`
+	Role       CreateStaffRequestRole `json:"role,omitempty,omitzero"`
+
+	// Username Examples: grace
+	Username string `json:"username,omitempty,omitzero"`
+}
+
+// CreateStaffRequestRole defines model for CreateStaffRequest.Role.
+type CreateStaffRequestRole string
+
+// DecisionResponse defines model for DecisionResponse.
+type DecisionResponse struct {
+	Approval Approval `json:"approval"`
+	Message  string   `json:"message"`
+	Success  bool     `json:"success"`
+}
+
 // DenyRequest defines model for DenyRequest.
 type DenyRequest struct {
 	// Reason At least 10 characters; the person sees it
@@ -351,6 +664,12 @@ type DisableRequest struct {
 type Done struct {
 	Message string `json:"message"`
 	Success bool   `json:"success"`
+}
+
+// ExecutionResult defines model for ExecutionResult.
+type ExecutionResult struct {
+	CommandID string `json:"commandId,omitempty,omitzero"`
+	Error     string `json:"error,omitempty,omitzero"`
 }
 
 // Fee defines model for Fee.
@@ -371,10 +690,27 @@ type Fee struct {
 	Type    string `json:"type"`
 }
 
-// FreezeRequest defines model for FreezeRequest.
-type FreezeRequest struct {
-	// Reason Why, for the record
-	Reason string `json:"reason"`
+// FrozenResponse defines model for FrozenResponse.
+type FrozenResponse struct {
+	FrozenUsers []FrozenUser `json:"frozenUsers"`
+	Success     bool         `json:"success"`
+	Total       int64        `json:"total"`
+}
+
+// FrozenUser defines model for FrozenUser.
+type FrozenUser struct {
+	// Email Masked
+	Email string `json:"email"`
+
+	// FabricUserID GX id
+	FabricUserID string `json:"fabricUserId"`
+	FirstName    string `json:"firstName"`
+	LastName     string `json:"lastName"`
+	LockReason   string `json:"lockReason,omitempty,omitzero"`
+
+	// LockedAt Examples: 2026-01-02T15:04:05.000Z
+	LockedAt  time.Time `json:"lockedAt,omitempty,omitzero"`
+	ProfileID string    `json:"profileId"`
 }
 
 // Genesis defines model for Genesis.
@@ -415,6 +751,12 @@ type HealthResponse struct {
 	// Uptime Seconds
 	Uptime  int64  `json:"uptime"`
 	Version string `json:"version,omitempty,omitzero"`
+}
+
+// HistoryResponse defines model for HistoryResponse.
+type HistoryResponse struct {
+	// Data Every step, the oldest first
+	Data []AuditEntry `json:"data"`
 }
 
 // IdentityCountriesResponse defines model for IdentityCountriesResponse.
@@ -471,6 +813,11 @@ type IdentityRegisterRequest struct {
 
 	// Phone Examples: +41791234567
 	Phone string `json:"phone,omitempty,omitzero"`
+}
+
+// InitializeRequest defines model for InitializeRequest.
+type InitializeRequest struct {
+	CountriesData []CountryWeight `json:"countriesData"`
 }
 
 // JWK defines model for JWK.
@@ -649,6 +996,14 @@ type MessageResponse struct {
 	Message string `json:"message"`
 }
 
+// Pagination defines model for Pagination.
+type Pagination struct {
+	Limit      int64 `json:"limit"`
+	Page       int64 `json:"page"`
+	Total      int64 `json:"total"`
+	TotalPages int64 `json:"totalPages"`
+}
+
 // Parameter defines model for Parameter.
 type Parameter struct {
 	// LastUpdated Examples: 2026-01-02T15:04:05.000Z
@@ -683,6 +1038,15 @@ type PasswordResponse struct {
 	Success         bool   `json:"success"`
 }
 
+// PauseRequest defines model for PauseRequest.
+type PauseRequest struct {
+	// BreakGlass An owner's right: pause at once and have it reviewed afterwards
+	BreakGlass bool `json:"breakGlass,omitempty,omitzero"`
+
+	// Reason Why, for the record
+	Reason string `json:"reason"`
+}
+
 // Payment defines model for Payment.
 type Payment struct {
 	// Amount Examples: 1500000
@@ -706,6 +1070,34 @@ type Payment struct {
 
 	// ToUserID Alias of toID
 	ToUserID string `json:"toUserId,omitempty,omitzero"`
+}
+
+// PendingOnchain defines model for PendingOnchain.
+type PendingOnchain struct {
+	// Email Masked
+	Email string `json:"email"`
+
+	// FabricUserID GX id
+	FabricUserID           string `json:"fabricUserId"`
+	FirstName              string `json:"firstName"`
+	LastName               string `json:"lastName"`
+	NationalityCountryCode string `json:"nationalityCountryCode"`
+	ProfileID              string `json:"profileId"`
+
+	// ReviewedAt Examples: 2026-01-02T15:04:05.000Z
+	ReviewedAt time.Time `json:"reviewedAt,omitempty,omitzero"`
+}
+
+// PendingOnchainResponse defines model for PendingOnchainResponse.
+type PendingOnchainResponse struct {
+	Success bool             `json:"success"`
+	Total   int64            `json:"total"`
+	Users   []PendingOnchain `json:"users"`
+}
+
+// PendingResponse defines model for PendingResponse.
+type PendingResponse struct {
+	PendingCount int64 `json:"pendingCount"`
 }
 
 // Pool defines model for Pool.
@@ -806,17 +1198,23 @@ type ReadyResponseStatus string
 // Receipt defines model for Receipt.
 type Receipt struct {
 	// AggregateID What the command is about
-	AggregateID string      `json:"aggregateId,omitempty,omitzero"`
-	Command     CommandView `json:"command,omitempty,omitzero"`
-	CommandID   string      `json:"commandId"`
+	AggregateID string `json:"aggregateId,omitempty,omitzero"`
+
+	// ApprovalID The request, when a second person has to approve it
+	ApprovalID string      `json:"approvalId,omitempty,omitzero"`
+	Command    CommandView `json:"command,omitempty,omitzero"`
+	CommandID  string      `json:"commandId,omitempty,omitzero"`
 
 	// Fee Qirat, by the parameters in force now
 	Fee string `json:"fee,omitempty,omitzero"`
 
 	// FeeGX The fee in GX, for people
-	FeeGX   string        `json:"feeGx,omitempty,omitzero"`
-	Message string        `json:"message"`
-	Status  CommandStatus `json:"status"`
+	FeeGX string `json:"feeGx,omitempty,omitzero"`
+
+	// Invitation With which a new member of staff sets their password; shown only now
+	Invitation string        `json:"invitation,omitempty,omitzero"`
+	Message    string        `json:"message"`
+	Status     CommandStatus `json:"status"`
 
 	// StatusURL Where to ask how far it has come
 	StatusURL string `json:"statusUrl"`
@@ -868,6 +1266,15 @@ type ReviewResponse struct {
 	Success      bool   `json:"success"`
 }
 
+// RoleRequest defines model for RoleRequest.
+type RoleRequest struct {
+	Reason string          `json:"reason,omitempty,omitzero"`
+	Role   RoleRequestRole `json:"role"`
+}
+
+// RoleRequestRole defines model for RoleRequest.Role.
+type RoleRequestRole string
+
 // ScheduleResponse defines model for ScheduleResponse.
 type ScheduleResponse struct {
 	Parameters []Rate `json:"parameters"`
@@ -915,6 +1322,17 @@ type SessionResponse struct {
 	User      Profile `json:"user"`
 }
 
+// SetParameterRequest defines model for SetParameterRequest.
+type SetParameterRequest struct {
+	NewValue string `json:"newValue"`
+
+	// ParamID Examples: poolDisburseMax
+	ParamID string `json:"paramId"`
+
+	// Reason Why, for the record
+	Reason string `json:"reason"`
+}
+
 // SetupRequest defines model for SetupRequest.
 type SetupRequest struct {
 	// Password Again, to be sure that it is you
@@ -938,6 +1356,32 @@ type SetupResponse struct {
 
 // SetupResponseMethod defines model for SetupResponse.Method.
 type SetupResponseMethod string
+
+// StaffAccount defines model for StaffAccount.
+type StaffAccount struct {
+	// CreatedAt Examples: 2026-01-02T15:04:05.000Z
+	CreatedAt   time.Time `json:"createdAt"`
+	DisplayName string    `json:"displayName"`
+	Email       string    `json:"email,omitempty,omitzero"`
+	ID          string    `json:"id"`
+	IsActive    bool      `json:"isActive"`
+
+	// LastLoginAt Examples: 2026-01-02T15:04:05.000Z
+	LastLoginAt time.Time `json:"lastLoginAt,omitempty,omitzero"`
+	MfaEnabled  bool      `json:"mfaEnabled"`
+
+	// Role Examples: SUPER_OWNER
+	Role string `json:"role"`
+
+	// UpdatedAt Examples: 2026-01-02T15:04:05.000Z
+	UpdatedAt time.Time `json:"updatedAt"`
+	Username  string    `json:"username"`
+}
+
+// StaffListResponse defines model for StaffListResponse.
+type StaffListResponse struct {
+	Data []StaffAccount `json:"data"`
+}
 
 // StaffProfile defines model for StaffProfile.
 type StaffProfile struct {
@@ -968,6 +1412,12 @@ type StaffProfile struct {
 
 // StaffProfileMfaPrimaryMethod defines model for StaffProfile.MfaPrimaryMethod.
 type StaffProfileMfaPrimaryMethod string
+
+// StandingRequest defines model for StandingRequest.
+type StandingRequest struct {
+	// Reason Why, for the record
+	Reason string `json:"reason"`
+}
 
 // StatusResponse defines model for StatusResponse.
 type StatusResponse struct {
@@ -1009,6 +1459,18 @@ type SystemStatus struct {
 
 // SystemStatusParamValue defines model for SystemStatus.ParamValue.
 type SystemStatusParamValue string
+
+// TokenomicsFreezeRequest defines model for TokenomicsFreezeRequest.
+type TokenomicsFreezeRequest struct {
+	// Reason Why, for the record
+	Reason string `json:"reason"`
+}
+
+// TokenomicsUnfreezeRequest defines model for TokenomicsUnfreezeRequest.
+type TokenomicsUnfreezeRequest struct {
+	// Reason Why, for the record
+	Reason string `json:"reason,omitempty,omitzero"`
+}
 
 // Tokens defines model for Tokens.
 type Tokens struct {
@@ -1093,15 +1555,17 @@ type Treasury struct {
 	UpdatedAt time.Time `json:"updatedAt"`
 }
 
+// TreasuryRequest defines model for TreasuryRequest.
+type TreasuryRequest struct {
+	CountryCode string `json:"countryCode"`
+
+	// OrgID The government organization that controls it from then on
+	OrgID string `json:"orgId"`
+}
+
 // TreasuryResponse defines model for TreasuryResponse.
 type TreasuryResponse struct {
 	Balance Treasury `json:"balance"`
-}
-
-// UnfreezeRequest defines model for UnfreezeRequest.
-type UnfreezeRequest struct {
-	// Reason Why, for the record
-	Reason string `json:"reason,omitempty,omitzero"`
 }
 
 // User defines model for User.
@@ -1152,6 +1616,57 @@ type VerifyRequest struct {
 	MfaToken string `json:"mfaToken"`
 }
 
+// VoteRequest defines model for VoteRequest.
+type VoteRequest struct {
+	Decision VoteRequestDecision `json:"decision"`
+
+	// PayloadDigest Of what you saw: another request is not approved by mistake
+	PayloadDigest string `json:"payloadDigest,omitempty,omitzero"`
+
+	// Reason Needed to reject
+	Reason string `json:"reason,omitempty,omitzero"`
+}
+
+// VoteRequestDecision defines model for VoteRequest.Decision.
+type VoteRequestDecision string
+
+// ListApprovalsParams defines parameters for ListApprovals.
+type ListApprovalsParams struct {
+	Status      ListApprovalsParamsStatus      `form:"status,omitempty" json:"status,omitempty,omitzero"`
+	RequestType ListApprovalsParamsRequestType `form:"requestType,omitempty" json:"requestType,omitempty,omitzero"`
+	RequesterID string                         `form:"requesterId,omitempty" json:"requesterId,omitempty,omitzero"`
+	Page        int64                          `form:"page,omitempty" json:"page,omitempty,omitzero"`
+	Limit       int64                          `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// ListApprovalsParamsStatus defines parameters for ListApprovals.
+type ListApprovalsParamsStatus string
+
+// ListApprovalsParamsRequestType defines parameters for ListApprovals.
+type ListApprovalsParamsRequestType string
+
+// ListAuditLogParams defines parameters for ListAuditLog.
+type ListAuditLogParams struct {
+	// AdminID Id of a member of staff
+	AdminID string `form:"adminId,omitempty" json:"adminId,omitempty,omitzero"`
+
+	// Actor Principal, for example customer:<profile id>
+	Actor        string    `form:"actor,omitempty" json:"actor,omitempty,omitzero"`
+	Action       string    `form:"action,omitempty" json:"action,omitempty,omitzero"`
+	ResourceType string    `form:"resourceType,omitempty" json:"resourceType,omitempty,omitzero"`
+	ResourceID   string    `form:"resourceId,omitempty" json:"resourceId,omitempty,omitzero"`
+	From         time.Time `form:"from,omitempty" json:"from,omitempty,omitzero"`
+	To           time.Time `form:"to,omitempty" json:"to,omitempty,omitzero"`
+	Cursor       string    `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit        int64     `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// VerifyAuditLogParams defines parameters for VerifyAuditLog.
+type VerifyAuditLogParams struct {
+	// Head The head of an earlier report
+	Head string `form:"head,omitempty" json:"head,omitempty,omitzero"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Status PENDING is short for PENDING_ADMIN_APPROVAL
@@ -1165,6 +1680,12 @@ type ListUsersParams struct {
 
 // ListUsersParamsStatus defines parameters for ListUsers.
 type ListUsersParamsStatus string
+
+// ListFrozenParams defines parameters for ListFrozen.
+type ListFrozenParams struct {
+	Page  int64 `form:"page,omitempty" json:"page,omitempty,omitzero"`
+	Limit int64 `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
 
 // ListCommandsParams defines parameters for ListCommands.
 type ListCommandsParams struct {
@@ -1203,6 +1724,159 @@ func (c *Client) Jwks(ctx context.Context, options ...Option) (JwksResponse, err
 	return call[JwksResponse](ctx, c, request{
 		service: "identity", method: http.MethodGet, public: true,
 		path: "/.well-known/jwks.json",
+	}, options)
+}
+
+// ListStaff: Members of staff (GET /api/v1/admin/admins).
+func (c *Client) ListStaff(ctx context.Context, options ...Option) (StaffListResponse, error) {
+	return call[StaffListResponse](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path: "/api/v1/admin/admins",
+	}, options)
+}
+
+// CreateStaff: Invite a member of staff, or appoint an administrator on the ledger (POST /api/v1/admin/admins).
+func (c *Client) CreateStaff(ctx context.Context, body CreateStaffRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/admins",
+		body: body,
+	}, options)
+}
+
+// RemoveStaff: Disable an account for good (DELETE /api/v1/admin/admins/{adminId}).
+func (c *Client) RemoveStaff(ctx context.Context, adminID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodDelete, public: false,
+		path: path("/api/v1/admin/admins/%s", adminID),
+	}, options)
+}
+
+// ViewStaff: A member of staff (GET /api/v1/admin/admins/{adminId}).
+func (c *Client) ViewStaff(ctx context.Context, adminID string, options ...Option) (StaffAccount, error) {
+	return call[StaffAccount](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path: path("/api/v1/admin/admins/%s", adminID),
+	}, options)
+}
+
+// ChangeStaff: Change an account, or invite its member of staff again (PATCH /api/v1/admin/admins/{adminId}).
+func (c *Client) ChangeStaff(ctx context.Context, adminID string, body ChangeStaffRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPatch, public: false,
+		path: path("/api/v1/admin/admins/%s", adminID),
+		body: body,
+	}, options)
+}
+
+// ChangeStaffRole: Give another role (POST /api/v1/admin/admins/{adminId}/role).
+func (c *Client) ChangeStaffRole(ctx context.Context, adminID string, body RoleRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: path("/api/v1/admin/admins/%s/role", adminID),
+		body: body,
+	}, options)
+}
+
+// ListApprovals: Your requests and what you may decide on, newest first (GET /api/v1/admin/approvals).
+func (c *Client) ListApprovals(ctx context.Context, query ListApprovalsParams, options ...Option) (ApprovalsResponse, error) {
+	return call[ApprovalsResponse](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path:  "/api/v1/admin/approvals",
+		query: values("status", query.Status, "requestType", query.RequestType, "requesterId", query.RequesterID, "page", query.Page, "limit", query.Limit),
+	}, options)
+}
+
+// AskApproval: Ask for an operation that needs a second person (POST /api/v1/admin/approvals).
+func (c *Client) AskApproval(ctx context.Context, body AskRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/approvals",
+		body: body,
+	}, options)
+}
+
+// CountPendingApprovals: How many of them wait (GET /api/v1/admin/approvals/pending-count).
+func (c *Client) CountPendingApprovals(ctx context.Context, options ...Option) (PendingResponse, error) {
+	return call[PendingResponse](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path: "/api/v1/admin/approvals/pending-count",
+	}, options)
+}
+
+// GetApproval: A request (GET /api/v1/admin/approvals/{approvalId}).
+func (c *Client) GetApproval(ctx context.Context, approvalID string, options ...Option) (Approval, error) {
+	return call[Approval](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path: path("/api/v1/admin/approvals/%s", approvalID),
+	}, options)
+}
+
+// CancelApproval: Withdraw your request (POST /api/v1/admin/approvals/{approvalId}/cancel).
+func (c *Client) CancelApproval(ctx context.Context, approvalID string, options ...Option) (DecisionResponse, error) {
+	return call[DecisionResponse](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: path("/api/v1/admin/approvals/%s/cancel", approvalID),
+	}, options)
+}
+
+// ExecuteApproval: Try again what was approved and could not be done (POST /api/v1/admin/approvals/{approvalId}/execute).
+func (c *Client) ExecuteApproval(ctx context.Context, approvalID string, options ...Option) (DecisionResponse, error) {
+	return call[DecisionResponse](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: path("/api/v1/admin/approvals/%s/execute", approvalID),
+	}, options)
+}
+
+// GetApprovalHistory: Everything that happened to a request (GET /api/v1/admin/approvals/{approvalId}/history).
+func (c *Client) GetApprovalHistory(ctx context.Context, approvalID string, options ...Option) (HistoryResponse, error) {
+	return call[HistoryResponse](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path: path("/api/v1/admin/approvals/%s/history", approvalID),
+	}, options)
+}
+
+// VoteApproval: Approve or reject a request of somebody else (POST /api/v1/admin/approvals/{approvalId}/vote).
+func (c *Client) VoteApproval(ctx context.Context, approvalID string, body VoteRequest, options ...Option) (DecisionResponse, error) {
+	return call[DecisionResponse](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: path("/api/v1/admin/approvals/%s/vote", approvalID),
+		body: body,
+	}, options)
+}
+
+// ListAuditLog: What was done, newest first (GET /api/v1/admin/audit-logs).
+func (c *Client) ListAuditLog(ctx context.Context, query ListAuditLogParams, options ...Option) (AuditResponse, error) {
+	return call[AuditResponse](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path:  "/api/v1/admin/audit-logs",
+		query: values("adminId", query.AdminID, "actor", query.Actor, "action", query.Action, "resourceType", query.ResourceType, "resourceId", query.ResourceID, "from", query.From, "to", query.To, "cursor", query.Cursor, "limit", query.Limit),
+	}, options)
+}
+
+// VerifyAuditLog: Whether the chain of records is whole (GET /api/v1/admin/audit-logs/verify).
+func (c *Client) VerifyAuditLog(ctx context.Context, query VerifyAuditLogParams, options ...Option) (AuditReport, error) {
+	return call[AuditReport](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path:  "/api/v1/admin/audit-logs/verify",
+		query: values("head", query.Head),
+	}, options)
+}
+
+// GetAuditEntry: A record (GET /api/v1/admin/audit-logs/{id}).
+func (c *Client) GetAuditEntry(ctx context.Context, id string, options ...Option) (AuditEntry, error) {
+	return call[AuditEntry](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path: path("/api/v1/admin/audit-logs/%s", id),
+	}, options)
+}
+
+// AcceptInvitation: Set the password of a new account (POST /api/v1/admin/auth/invitation).
+func (c *Client) AcceptInvitation(ctx context.Context, body AcceptRequest, options ...Option) (Done, error) {
+	return call[Done](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: true,
+		path: "/api/v1/admin/auth/invitation",
+		body: body,
 	}, options)
 }
 
@@ -1351,6 +2025,15 @@ func (c *Client) ListCountryStats(ctx context.Context, options ...Option) (Admin
 	}, options)
 }
 
+// InitializeCountries: Fix the countries and their genesis slots, once (POST /api/v1/admin/countries/initialize).
+func (c *Client) InitializeCountries(ctx context.Context, body InitializeRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/countries/initialize",
+		body: body,
+	}, options)
+}
+
 // GetCountryStats: A country on the ledger (GET /api/v1/admin/countries/{countryCode}/stats).
 func (c *Client) GetCountryStats(ctx context.Context, countryCode string, options ...Option) (CountryResponse, error) {
 	return call[CountryResponse](ctx, c, request{
@@ -1367,6 +2050,15 @@ func (c *Client) ListParameters(ctx context.Context, options ...Option) (Paramet
 	}, options)
 }
 
+// SetParameter: Set a parameter that is not for voters (POST /api/v1/admin/parameters).
+func (c *Client) SetParameter(ctx context.Context, body SetParameterRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/parameters",
+		body: body,
+	}, options)
+}
+
 // GetParameter: A parameter in force (GET /api/v1/admin/parameters/{paramId}).
 func (c *Client) GetParameter(ctx context.Context, paramID string, options ...Option) (ParameterResponse, error) {
 	return call[ParameterResponse](ctx, c, request{
@@ -1375,11 +2067,37 @@ func (c *Client) GetParameter(ctx context.Context, paramID string, options ...Op
 	}, options)
 }
 
+// PauseSystem: Stop everything that changes the ledger (POST /api/v1/admin/system/pause).
+func (c *Client) PauseSystem(ctx context.Context, body PauseRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/system/pause",
+		body: body,
+	}, options)
+}
+
+// ResumeSystem: End a pause (POST /api/v1/admin/system/resume).
+func (c *Client) ResumeSystem(ctx context.Context, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/system/resume",
+	}, options)
+}
+
 // GetSystemStatus: Whether the system is open (GET /api/v1/admin/system/status).
 func (c *Client) GetSystemStatus(ctx context.Context, options ...Option) (StatusResponse, error) {
 	return call[StatusResponse](ctx, c, request{
 		service: "admin", method: http.MethodGet, public: false,
 		path: "/api/v1/admin/system/status",
+	}, options)
+}
+
+// ActivateTreasury: Hand a national treasury to its government (POST /api/v1/admin/treasury/activate).
+func (c *Client) ActivateTreasury(ctx context.Context, body TreasuryRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/treasury/activate",
+		body: body,
 	}, options)
 }
 
@@ -1401,6 +2119,23 @@ func (c *Client) RegisterOnchain(ctx context.Context, body AdminRegisterRequest,
 	}, options)
 }
 
+// ListFrozen: People whose account is frozen (GET /api/v1/admin/users/frozen).
+func (c *Client) ListFrozen(ctx context.Context, query ListFrozenParams, options ...Option) (FrozenResponse, error) {
+	return call[FrozenResponse](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path:  "/api/v1/admin/users/frozen",
+		query: values("page", query.Page, "limit", query.Limit),
+	}, options)
+}
+
+// ListPendingOnchain: Approved people who wait for the ledger (GET /api/v1/admin/users/pending-onchain).
+func (c *Client) ListPendingOnchain(ctx context.Context, options ...Option) (PendingOnchainResponse, error) {
+	return call[PendingOnchainResponse](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path: "/api/v1/admin/users/pending-onchain",
+	}, options)
+}
+
 // ViewUser: A person with their evidence (GET /api/v1/admin/users/{userId}).
 func (c *Client) ViewUser(ctx context.Context, userID string, options ...Option) (User, error) {
 	return call[User](ctx, c, request{
@@ -1418,11 +2153,56 @@ func (c *Client) ApproveUser(ctx context.Context, userID string, body *ApproveRe
 	}, options)
 }
 
+// CloseUser: Ask to close a person's account for good (POST /api/v1/admin/users/{userId}/close).
+func (c *Client) CloseUser(ctx context.Context, userID string, body StandingRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: path("/api/v1/admin/users/%s/close", userID),
+		body: body,
+	}, options)
+}
+
 // DenyUser: Deny a person (POST /api/v1/admin/users/{userId}/deny).
 func (c *Client) DenyUser(ctx context.Context, userID string, body DenyRequest, options ...Option) (ReviewResponse, error) {
 	return call[ReviewResponse](ctx, c, request{
 		service: "admin", method: http.MethodPost, public: false,
 		path: path("/api/v1/admin/users/%s/deny", userID),
+		body: body,
+	}, options)
+}
+
+// FreezeUser: Freeze a person's account (POST /api/v1/admin/users/{userId}/freeze).
+func (c *Client) FreezeUser(ctx context.Context, userID string, body AdminFreezeRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: path("/api/v1/admin/users/%s/freeze", userID),
+		body: body,
+	}, options)
+}
+
+// ReactivateUser: Ask to end a suspension or a freeze (POST /api/v1/admin/users/{userId}/reactivate).
+func (c *Client) ReactivateUser(ctx context.Context, userID string, body StandingRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: path("/api/v1/admin/users/%s/reactivate", userID),
+		body: body,
+	}, options)
+}
+
+// SuspendUser: Ask to shut a person out (POST /api/v1/admin/users/{userId}/suspend).
+func (c *Client) SuspendUser(ctx context.Context, userID string, body StandingRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: path("/api/v1/admin/users/%s/suspend", userID),
+		body: body,
+	}, options)
+}
+
+// UnfreezeUser: End a freeze (POST /api/v1/admin/users/{userId}/unfreeze).
+func (c *Client) UnfreezeUser(ctx context.Context, userID string, body *AdminUnfreezeRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: path("/api/v1/admin/users/%s/unfreeze", userID),
 		body: body,
 	}, options)
 }
@@ -1656,7 +2436,7 @@ func (c *Client) ListTransactions(ctx context.Context, profileID string, query L
 }
 
 // FreezeWallet: Freeze an account (POST /api/v1/wallets/{walletId}/freeze).
-func (c *Client) FreezeWallet(ctx context.Context, walletID string, body FreezeRequest, options ...Option) (Receipt, error) {
+func (c *Client) FreezeWallet(ctx context.Context, walletID string, body TokenomicsFreezeRequest, options ...Option) (Receipt, error) {
 	return call[Receipt](ctx, c, request{
 		service: "tokenomics", method: http.MethodPost, public: false,
 		path: path("/api/v1/wallets/%s/freeze", walletID),
@@ -1665,7 +2445,7 @@ func (c *Client) FreezeWallet(ctx context.Context, walletID string, body FreezeR
 }
 
 // UnfreezeWallet: End a freeze (POST /api/v1/wallets/{walletId}/unfreeze).
-func (c *Client) UnfreezeWallet(ctx context.Context, walletID string, body *UnfreezeRequest, options ...Option) (Receipt, error) {
+func (c *Client) UnfreezeWallet(ctx context.Context, walletID string, body *TokenomicsUnfreezeRequest, options ...Option) (Receipt, error) {
 	return call[Receipt](ctx, c, request{
 		service: "tokenomics", method: http.MethodPost, public: false,
 		path: path("/api/v1/wallets/%s/unfreeze", walletID),

@@ -166,7 +166,73 @@ ALTER TABLE app.sessions
   ADD COLUMN address bytea;
 GRANT DELETE ON app.sessions, app.refresh_tokens TO gx_service;
 
+-- What staff may only do with a second person waits here, exactly as it will be
+-- done, until that person decides.
+CREATE TABLE app.approvals (
+  approval_id    uuid PRIMARY KEY,
+  mode           text NOT NULL CHECK (mode IN ('REGULAR', 'ALONE', 'BREAK_GLASS')),
+  operation      text NOT NULL,
+  permission     text NOT NULL,
+  risk           text NOT NULL,
+  resource       text NOT NULL DEFAULT '',
+  payload        bytea NOT NULL,
+  digest         bytea NOT NULL,
+  reason         text NOT NULL DEFAULT '',
+  quorum         int NOT NULL CHECK (quorum > 0),
+  requester      uuid NOT NULL REFERENCES app.staff (staff_id),
+  session_id     uuid NOT NULL,
+  route          text NOT NULL,
+  idempotency_key text NOT NULL,
+  request        bytea NOT NULL,
+  response       bytea NOT NULL,
+  created_at     timestamptz NOT NULL,
+  expires_at     timestamptz NOT NULL,
+  status         text NOT NULL DEFAULT 'PENDING' CHECK (status IN ('PENDING', 'APPROVED', 'REJECTED', 'CANCELLED', 'EXPIRED')),
+  decided_at     timestamptz,
+  executed_at    timestamptz,
+  command_id     uuid,
+  execution_error text NOT NULL DEFAULT '',
+  UNIQUE (requester, route, idempotency_key),
+  CHECK ((status = 'PENDING') = (decided_at IS NULL))
+);
+CREATE INDEX approvals_open ON app.approvals (expires_at) WHERE status = 'PENDING';
+CREATE INDEX approvals_order ON app.approvals (created_at DESC, approval_id DESC);
+CREATE TABLE app.approval_votes (
+  approval_id uuid NOT NULL REFERENCES app.approvals (approval_id),
+  voter       uuid NOT NULL REFERENCES app.staff (staff_id),
+  session_id  uuid NOT NULL,
+  decision    text NOT NULL CHECK (decision IN ('APPROVE', 'REJECT')),
+  reason      text NOT NULL DEFAULT '',
+  at          timestamptz NOT NULL,
+  PRIMARY KEY (approval_id, voter)
+);
+GRANT SELECT, INSERT ON app.approvals, app.approval_votes TO gx_service;
+GRANT UPDATE (status, decided_at, executed_at, command_id, execution_error) ON app.approvals TO gx_service;
+-- A decision and an execution are final, and nobody decides on their own request.
+-- +goose StatementBegin
+CREATE FUNCTION app.approval_final() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF (OLD.status <> 'PENDING' AND (NEW.status, NEW.decided_at) IS DISTINCT FROM (OLD.status, OLD.decided_at))
+     OR (OLD.executed_at IS NOT NULL AND (NEW.executed_at, NEW.command_id) IS DISTINCT FROM (OLD.executed_at, OLD.command_id)) THEN
+    RAISE EXCEPTION 'approval % is decided', OLD.approval_id USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE FUNCTION app.approval_four_eyes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM FROM app.approvals WHERE approval_id = NEW.approval_id AND (requester = NEW.voter OR session_id = NEW.session_id);
+  IF FOUND THEN
+    RAISE EXCEPTION 'approval % is voted on by its requester', NEW.approval_id USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER final BEFORE UPDATE ON app.approvals FOR EACH ROW EXECUTE FUNCTION app.approval_final();
+CREATE TRIGGER four_eyes BEFORE INSERT ON app.approval_votes FOR EACH ROW EXECUTE FUNCTION app.approval_four_eyes();
+
 -- +goose Down
+DROP TABLE app.approval_votes, app.approvals;
+DROP FUNCTION app.approval_four_eyes, app.approval_final;
 ALTER TABLE app.people DROP COLUMN password_changed_at;
 ALTER TABLE app.sessions DROP COLUMN mfa_at, DROP COLUMN address;
 REVOKE DELETE ON app.sessions, app.refresh_tokens FROM gx_service;

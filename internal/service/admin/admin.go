@@ -10,6 +10,7 @@ import (
 
 	"gxcoin.money/gx/internal/platform/httpkit"
 	"gxcoin.money/gx/internal/service/door"
+	"gxcoin.money/gx/protocol/account"
 )
 
 type admin struct{ *door.Door }
@@ -26,7 +27,13 @@ func Register(d *door.Door) {
 		Policy: public}, s.verifyMFA)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/auth/refresh", ID: "staffRefresh", Summary: "Exchange a refresh token for new tokens",
 		Policy: public}, s.refresh)
+	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/auth/invitation", ID: "acceptInvitation", Summary: "Set the password of a new account",
+		Policy: public}, s.acceptInvitation)
 	s.own()
+	s.operations()
+	s.approving()
+	s.managing()
+	s.auditing()
 
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/bootstrap", ID: "bootstrap", Summary: "Open the ledger, once: pools, parameters, countries",
 		Policy: staff(door.SystemBootstrap), Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.bootstrap)
@@ -43,8 +50,37 @@ func Register(d *door.Door) {
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/admin/counters", ID: "getCounters", Summary: "Totals",
 		Policy: staff(door.SystemStatusRead)}, s.counters)
 
+	operate := func(path, id, summary string, p door.Permission) door.Route {
+		return door.Route{Method: http.MethodPost, Path: "/admin" + path, ID: id, Summary: summary, Policy: staff(p), Idempotency: door.KeyRequired, Status: http.StatusAccepted}
+	}
+	door.Register(d, operate("/system/pause", "pauseSystem", "Stop everything that changes the ledger", door.SystemPause), s.pause)
+	door.Register(d, operate("/system/resume", "resumeSystem", "End a pause", door.SystemResume), s.resume)
+	door.Register(d, operate("/parameters", "setParameter", "Set a parameter that is not for voters", door.ConfigUpdate), s.setParameter)
+	door.Register(d, operate("/treasury/activate", "activateTreasury", "Hand a national treasury to its government", door.TreasuryActivate), s.activateTreasury)
+	initialize := operate("/countries/initialize", "initializeCountries", "Fix the countries and their genesis slots, once", door.CountryInitialize)
+	initialize.MaxBody = httpkit.LargeBody
+	door.Register(d, initialize, s.initializeCountries)
+
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/admin/users", ID: "listUsers", Summary: "People, newest first",
 		Policy: staff(door.UserList)}, s.list)
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/admin/users/pending-onchain", ID: "listPendingOnchain", Summary: "Approved people who wait for the ledger",
+		Policy: staff(door.UserList)}, s.pendingOnchain)
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/admin/users/frozen", ID: "listFrozen", Summary: "People whose account is frozen",
+		Policy: staff(door.UserList)}, s.frozen)
+	door.Register(d, operate("/users/{userId}/freeze", "freezeUser", "Freeze a person's account", door.UserFreeze), s.freeze)
+	door.Register(d, operate("/users/{userId}/unfreeze", "unfreezeUser", "End a freeze", door.UserUnfreeze), s.unfreeze)
+	for _, standing := range []struct {
+		path, id, summary string
+		next              account.Status
+	}{
+		{"suspend", "suspendUser", "Ask to shut a person out", account.Suspended},
+		{"reactivate", "reactivateUser", "Ask to end a suspension or a freeze", account.Active},
+		{"close", "closeUser", "Ask to close a person's account for good", account.Closed},
+	} {
+		r := operate("/users/{userId}/"+standing.path, standing.id, standing.summary, door.UserFreeze)
+		r.Policy.FourEyes = true
+		door.Register(d, r, s.setStanding(standing.next))
+	}
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/admin/users/{userId}", ID: "viewUser", Summary: "A person with their evidence",
 		Policy: staff(door.UserView)}, s.view)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/users/{userId}/approve", ID: "approveUser", Summary: "Approve a person: gives them their GX id",
@@ -78,4 +114,55 @@ func (s admin) own() {
 	door.Register(s.Door, post("/mfa/disable", "disableMfa", "Give up the second factor"), s.disableMFA)
 	door.Register(s.Door, post("/mfa/step-up", "stepUpMfa", "Show the second factor again, for what is risky"), s.stepUpMFA)
 	door.Register(s.Door, post("/mfa/backup-codes", "renewRecoveryCodes", "Get new recovery codes"), s.renewRecoveryCodes)
+}
+
+// approving adds what four eyes do.
+func (s admin) approving() {
+	view := door.Policy{Staff: door.ApprovalView}
+	get := func(path, id, summary string) door.Route {
+		return door.Route{Method: http.MethodGet, Path: "/admin/approvals" + path, ID: id, Summary: summary, Policy: view}
+	}
+	post := func(path, id, summary string, p door.Permission) door.Route {
+		return door.Route{Method: http.MethodPost, Path: "/admin/approvals" + path, ID: id, Summary: summary, Policy: door.Policy{Staff: p}, Idempotency: door.KeyAccepted}
+	}
+	ask := post("", "askApproval", "Ask for an operation that needs a second person", door.ApprovalCreate)
+	ask.Idempotency, ask.Status = door.KeyRequired, http.StatusAccepted
+	door.Register(s.Door, ask, s.ask)
+	door.Register(s.Door, get("", "listApprovals", "Your requests and what you may decide on, newest first"), s.approvals)
+	door.Register(s.Door, get("/pending-count", "countPendingApprovals", "How many of them wait"), s.pendingApprovals)
+	door.Register(s.Door, get("/{approvalId}", "getApproval", "A request"), s.approval)
+	door.Register(s.Door, get("/{approvalId}/history", "getApprovalHistory", "Everything that happened to a request"), s.approvalHistory)
+	door.Register(s.Door, post("/{approvalId}/vote", "voteApproval", "Approve or reject a request of somebody else", door.ApprovalApprove), s.vote)
+	door.Register(s.Door, post("/{approvalId}/cancel", "cancelApproval", "Withdraw your request", door.ApprovalView), s.cancelApproval)
+	door.Register(s.Door, post("/{approvalId}/execute", "executeApproval", "Try again what was approved and could not be done", door.ApprovalApprove), s.executeApproval)
+}
+
+// managing adds the accounts of staff.
+func (s admin) managing() {
+	route := func(method, path, id, summary string, p door.Permission) door.Route {
+		r := door.Route{Method: method, Path: "/admin/admins" + path, ID: id, Summary: summary, Policy: door.Policy{Staff: p}}
+		if method != http.MethodGet {
+			r.Idempotency, r.Status = door.KeyRequired, http.StatusAccepted
+		}
+		return r
+	}
+	door.Register(s.Door, route(http.MethodGet, "", "listStaff", "Members of staff", door.AdminList), s.listStaff)
+	door.Register(s.Door, route(http.MethodGet, "/{adminId}", "viewStaff", "A member of staff", door.AdminList), s.viewStaff)
+	door.Register(s.Door, route(http.MethodPost, "", "createStaff", "Invite a member of staff, or appoint an administrator on the ledger", door.AdminCreate), s.createStaff)
+	door.Register(s.Door, route(http.MethodPatch, "/{adminId}", "changeStaff", "Change an account, or invite its member of staff again", door.AdminUpdate), s.changeStaff)
+	door.Register(s.Door, route(http.MethodDelete, "/{adminId}", "removeStaff", "Disable an account for good", door.AdminDelete), s.removeStaff)
+	door.Register(s.Door, route(http.MethodPost, "/{adminId}/role", "changeStaffRole", "Give another role", door.AdminRoleChange), s.changeRole)
+}
+
+// auditing adds the audit trail.
+func (s admin) auditing() {
+	get := func(path, id, summary string, p door.Permission) door.Route {
+		return door.Route{Method: http.MethodGet, Path: "/admin/audit-logs" + path, ID: id, Summary: summary, Policy: door.Policy{Staff: p}}
+	}
+	door.Register(s.Door, get("", "listAuditLog", "What was done, newest first", door.AuditView), s.auditLog)
+	door.Register(s.Door, get("/verify", "verifyAuditLog", "Whether the chain of records is whole", door.AuditView), s.verifyAudit)
+	export := get("/export", "exportAuditLog", "Records as lines of JSON, newest first", door.AuditExport)
+	export.Hidden = true // its body has no schema
+	door.Register(s.Door, export, s.exportAudit)
+	door.Register(s.Door, get("/{id}", "getAuditEntry", "A record", door.AuditView), s.auditEntry)
 }

@@ -118,7 +118,7 @@ func staffActor(id uuid.UUID) string { return door.Principal{Kind: token.Staff, 
 
 // open begins a session. A challenge is the hash of the one that the second
 // factor answered; it opens one session.
-func (s admin) open(ctx context.Context, a account, challenge []byte) (*loginOutput, error) {
+func (s admin) open(ctx context.Context, a staffRow, challenge []byte) (*loginOutput, error) {
 	m, err := s.member(a)
 	if err != nil {
 		return nil, err
@@ -177,8 +177,8 @@ func (s admin) logout(ctx context.Context, _ *struct{}) (*doneOutput, error) {
 	return done("Logged out."), s.EndSession(ctx)
 }
 
-// account is a row of app.staff.
-type account struct {
+// staffRow is a row of app.staff.
+type staffRow struct {
 	ID                uuid.UUID `db:"staff_id"`
 	Username          string
 	DisplayName       string
@@ -197,12 +197,12 @@ type account struct {
 const accountColumns = `staff_id, username, display_name, email, role, active, totp_secret, totp_last_step, totp_enabled_at,
 	password_changed_at, last_login_at, created_at, updated_at`
 
-func (s admin) account(ctx context.Context, id uuid.UUID) (account, error) {
+func (s admin) account(ctx context.Context, id uuid.UUID) (staffRow, error) {
 	rows, err := s.Pool.Query(ctx, `SELECT `+accountColumns+` FROM app.staff WHERE staff_id = $1`, id)
 	if err != nil {
-		return account{}, fmt.Errorf("read staff: %w", err)
+		return staffRow{}, fmt.Errorf("read staff: %w", err)
 	}
-	a, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[account])
+	a, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[staffRow])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return a, problem.New(http.StatusNotFound, "admin_not_found", "There is no such member of staff.")
 	}
@@ -212,7 +212,7 @@ func (s admin) account(ctx context.Context, id uuid.UUID) (account, error) {
 	return a, nil
 }
 
-func (s admin) member(a account) (Member, error) {
+func (s admin) member(a staffRow) (Member, error) {
 	m := Member{ID: a.ID.String(), Username: a.Username, DisplayName: a.DisplayName, Role: a.Role}
 	if a.Email != nil {
 		plain, err := s.Fields.Open(emailContext(a.ID), a.Email)

@@ -188,7 +188,7 @@ func (s admin) setupMFA(ctx context.Context, in *setupInput) (*setupOutput, erro
 }
 
 // confirmed returns the caller's account when password is theirs.
-func (s admin) confirmed(ctx context.Context, password string) (account, error) {
+func (s admin) confirmed(ctx context.Context, password string) (staffRow, error) {
 	id := door.Caller(ctx).ID
 	ok, err := s.CheckPassword(ctx, door.Staff, id, password)
 	if err == nil && !ok {
@@ -198,7 +198,7 @@ func (s admin) confirmed(ctx context.Context, password string) (account, error) 
 		err = s.LoggedIn(ctx, s.Pool, door.Staff, id)
 	}
 	if err != nil {
-		return account{}, err
+		return staffRow{}, err
 	}
 	return s.account(ctx, id)
 }

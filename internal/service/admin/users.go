@@ -105,7 +105,7 @@ func (s admin) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	if status == "PENDING" {
 		status = string(people.PendingApproval)
 	}
-	where := people.From + ` WHERE ($1 = '' OR ` + people.EffectiveStatus + ` = $1)
+	where := ` WHERE ($1 = '' OR ` + people.EffectiveStatus + ` = $1)
 		AND ($2 = '' OR p.email ILIKE $2 OR p.first_name || ' ' || p.last_name ILIKE $2 OR p.gx_id ILIKE $2)`
 	search := in.Search
 	if search != "" {
@@ -113,17 +113,12 @@ func (s admin) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	}
 	var out listOutput
 	b := &out.Body
-	if err := s.Pool.QueryRow(ctx, `SELECT count(*)`+where, status, search).Scan(&b.Total); err != nil {
+	if err := s.Pool.QueryRow(ctx, `SELECT count(*)`+people.From+where, status, search).Scan(&b.Total); err != nil {
 		return nil, fmt.Errorf("count people: %w", err)
 	}
-	rows, err := s.Pool.Query(ctx, `SELECT `+people.Columns+where+` ORDER BY p.created_at DESC, p.profile_id DESC LIMIT $3 OFFSET $4`,
-		status, search, in.Limit, (in.Page-1)*in.Limit)
+	list, err := s.people(ctx, where+` ORDER BY p.created_at DESC, p.profile_id DESC LIMIT $3 OFFSET $4`, status, search, in.Limit, (in.Page-1)*in.Limit)
 	if err != nil {
-		return nil, fmt.Errorf("list people: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[people.Person])
-	if err != nil {
-		return nil, fmt.Errorf("list people: %w", err)
+		return nil, err
 	}
 	ids := make([]uuid.UUID, len(list))
 	for i, p := range list {

@@ -96,8 +96,9 @@ func (c *sessionCache) forget(ids ...uuid.UUID) {
 }
 
 var sessionSQL = map[token.Audience]string{
-	token.Customers: `SELECT s.revoked_at IS NULL AND p.status NOT IN ('SUSPENDED', 'CLOSED'), s.expires_at, '', false, NULL::timestamptz
+	token.Customers: `SELECT s.revoked_at IS NULL AND p.status NOT IN ('SUSPENDED', 'CLOSED') AND coalesce(a.status, '') NOT IN ('SUSPENDED', 'CLOSED', 'DECEASED'), s.expires_at, '', false, NULL::timestamptz
 		FROM app.sessions s JOIN app.people p ON p.profile_id = s.subject
+		LEFT JOIN read.accounts a ON a.account_id = p.gx_id
 		WHERE s.session_id = $1 AND s.subject = $2 AND s.audience = 'gx-api'`,
 	token.Staff: `SELECT s.revoked_at IS NULL AND p.active, s.expires_at, p.role, p.totp_enabled_at IS NOT NULL, s.mfa_at
 		FROM app.sessions s JOIN app.staff p ON p.staff_id = s.subject

@@ -33,11 +33,13 @@ const (
 	Processing CommandStatus = "PROCESSING"
 	Confirmed  CommandStatus = "CONFIRMED"
 	Failed     CommandStatus = "FAILED"
+
+	PendingApproval CommandStatus = "PENDING_APPROVAL" // waits for a second person; there is no command yet
 )
 
 // Schema implements huma.SchemaProvider with one schema for the whole document.
 func (CommandStatus) Schema(r huma.Registry) *huma.Schema {
-	r.Map()["CommandStatus"] = &huma.Schema{Type: huma.TypeString, Enum: []any{string(Pending), string(Processing), string(Confirmed), string(Failed)}}
+	r.Map()["CommandStatus"] = &huma.Schema{Type: huma.TypeString, Enum: []any{string(Pending), string(Processing), string(Confirmed), string(Failed), string(PendingApproval)}}
 	return &huma.Schema{Ref: "#/components/schemas/CommandStatus"}
 }
 

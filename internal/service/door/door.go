@@ -43,9 +43,11 @@ type Deps struct {
 	Fields     *sealed.Ring     // keys of personal data; identity and admin, and whoever shows names
 	Proxies    ratelimit.Proxies
 	RequireMFA bool // of staff from ADMIN on
-	Version    string
-	Commit     string
-	Draining   func() bool // may be nil
+	// CriticalQuorum is how many others have to approve what is critical; one when zero.
+	CriticalQuorum int
+	Version        string
+	Commit         string
+	Draining       func() bool // may be nil
 }
 
 // Door is a service under construction and then at work.
@@ -55,10 +57,11 @@ type Door struct {
 
 	Index sealed.Index // of what people are found by; made of Pepper
 
-	api      huma.API
-	routes   []Route
-	problems []error
-	sessions *sessionCache
+	api        huma.API
+	routes     []Route
+	problems   []error
+	sessions   *sessionCache
+	operations map[string]Operation
 }
 
 // Handler serves the routes of a door.
@@ -103,8 +106,9 @@ func New(name string, deps Deps, register func(*Door)) (*Handler, error) {
 func build(mux *http.ServeMux, name string, deps Deps, register func(*Door)) (*Door, error) {
 	d := &Door{
 		Deps: deps, Name: name,
-		api:      httpkit.NewAPI(mux, "GX "+name, deps.Version),
-		sessions: newSessionCache(),
+		api:        httpkit.NewAPI(mux, "GX "+name, deps.Version),
+		sessions:   newSessionCache(),
+		operations: map[string]Operation{},
 	}
 	d.api.OpenAPI().Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
@@ -134,6 +138,9 @@ type call struct {
 	key   string // Idempotency-Key
 	wait  int    // seconds of Prefer: wait
 	after uint64 // blocks that the answer must show
+
+	permission Permission // that the route needs of staff
+	held       bool       // the caller may ask for what the route does, but not do it
 
 	client    netip.Addr
 	userAgent string

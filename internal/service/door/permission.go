@@ -151,6 +151,15 @@ var grants = func() map[Role]struct{ alone, together set } {
 	return out
 }()
 
+// permissionByCode finds a permission by its code.
+var permissionByCode = func() map[string]Permission {
+	out := map[string]Permission{}
+	for p := noPermission + 1; p < permissionCount; p++ {
+		out[catalogue[p].code] = p
+	}
+	return out
+}()
+
 // String returns the code, for example "user:approve".
 func (p Permission) String() string { return catalogue[p].code }
 

@@ -40,6 +40,8 @@ type Route struct {
 	Status      int    // of success; 200 when zero
 	Cache       string // Cache-Control of success; no-store when empty
 	Hidden      bool   // left out of the OpenAPI document
+
+	submits bool // answers with Accepted, so what it does can wait for a second person
 }
 
 // URL returns the template of the whole path.
@@ -76,6 +78,7 @@ func Register[I, O any](d *Door, r Route, handler func(context.Context, *I) (*O,
 	if r.Status == 0 {
 		r.Status = http.StatusOK
 	}
+	_, r.submits = any((*O)(nil)).(*Accepted)
 	d.routes = append(d.routes, r)
 	op := huma.Operation{
 		OperationID: r.ID, Method: r.Method, Path: r.URL(), Summary: r.Summary, Tags: []string{d.Name},
@@ -142,12 +145,12 @@ func (d *Door) admit(hc huma.Context, r Route) (c call, err error) {
 		if param := r.Policy.Object.Param(); param != "" {
 			id = hc.Param(param)
 		}
-		held, err := d.authorize(ctx, r.Policy, c.who, id)
-		if err != nil {
+		c.permission = r.Policy.Staff
+		if c.held, err = d.authorize(ctx, r.Policy, c.who, id); err != nil {
 			return c, err
 		}
-		if held {
-			return c, problem.New(http.StatusForbidden, "approval_required", "This needs the approval of a second person.")
+		if c.held && !r.submits {
+			return c, errHeld
 		}
 	}
 	if after := hc.Header("Gx-After"); after != "" && r.Method == http.MethodGet {

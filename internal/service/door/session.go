@@ -121,10 +121,11 @@ func (d *Door) RefreshSession(ctx context.Context, audience token.Audience, refr
 		}
 		err := tx.QueryRow(ctx, `
 			SELECT s.session_id, s.subject, s.user_agent, s.expires_at, s.revoked_at IS NOT NULL, r.expires_at, r.consumed_at,
-			       coalesce(p.status NOT IN ('SUSPENDED', 'CLOSED'), m.active, false), coalesce(m.role, '')
+			       coalesce(p.status NOT IN ('SUSPENDED', 'CLOSED') AND coalesce(a.status, '') NOT IN ('SUSPENDED', 'CLOSED', 'DECEASED'), m.active, false), coalesce(m.role, '')
 			FROM app.refresh_tokens r
 			JOIN app.sessions s USING (session_id)
 			LEFT JOIN app.people p ON s.audience = 'gx-api' AND p.profile_id = s.subject
+			LEFT JOIN read.accounts a ON a.account_id = p.gx_id
 			LEFT JOIN app.staff m ON s.audience = 'gx-admin' AND m.staff_id = s.subject
 			WHERE r.token_hash = $1 AND s.audience = $2
 			FOR UPDATE OF r, s`, refresh.Hash(), audience).

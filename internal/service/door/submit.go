@@ -9,17 +9,22 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
+	"gxcoin.money/gx/internal/audit"
 	"gxcoin.money/gx/internal/outbox"
 	"gxcoin.money/gx/internal/platform/httpkit"
 	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/internal/platform/problem"
+	"gxcoin.money/gx/internal/platform/token"
 	"gxcoin.money/gx/protocol/command"
+	"gxcoin.money/gx/protocol/qirat"
 )
 
 // Receipt is the answer to an accepted command.
 type Receipt struct {
-	CommandID   string        `json:"commandId" format:"uuid"`
+	CommandID   string        `json:"commandId,omitzero" format:"uuid"`
+	ApprovalID  string        `json:"approvalId,omitzero" format:"uuid" doc:"The request, when a second person has to approve it"`
 	Status      CommandStatus `json:"status"`
 	Message     string        `json:"message"`
 	StatusURL   string        `json:"statusUrl" doc:"Where to ask how far it has come"`
@@ -28,6 +33,7 @@ type Receipt struct {
 	FeeGx       string        `json:"feeGx,omitzero" doc:"The fee in GX, for people"`
 	Total       string        `json:"total,omitzero" doc:"Qirat that will leave the account"`
 	TotalGx     string        `json:"totalGx,omitzero" doc:"The total in GX, for people"`
+	Invitation  string        `json:"invitation,omitzero" doc:"With which a new member of staff sets their password; shown only now"`
 	Command     *CommandView  `json:"command,omitzero" doc:"The end of the command, when Prefer: wait saw it"`
 }
 
@@ -46,13 +52,35 @@ type Submission struct {
 	Payload command.Payload
 	Request any     // what was asked, to tell a repetition from another request with the same key
 	Receipt Receipt // Message and whatever is known of the outcome
+
+	BreakGlass bool // see Act
+	FourEyes   bool // even who may do it alone needs a second person this time
 }
 
-// Submit accepts a command: it and its key are stored in one statement. A
-// repetition gets the first answer again.
+// Submit accepts a command: it and its key are stored in one transaction. A
+// repetition gets the first answer again. When the caller needs a second person
+// for it, it is asked for instead.
 func (d *Door) Submit(ctx context.Context, s Submission) (*Accepted, error) {
 	c := callOf(ctx)
-	stored, receipt, err := d.Enqueue(ctx, d.Pool, c.who.String(), c.route, c.key, s)
+	if c.held || s.FourEyes {
+		return d.Ask(ctx, Act{Operation: string(s.Payload.CommandType()), Payload: s.Payload, Resource: s.Receipt.AggregateID,
+			Request: s.Request, BreakGlass: s.BreakGlass})
+	}
+	if c.who.Kind != token.Staff {
+		stored, receipt, err := d.Enqueue(ctx, d.Pool, c.who.String(), c.route, c.key, s)
+		if err != nil {
+			return nil, err
+		}
+		return d.Accept(ctx, stored, receipt)
+	}
+	var stored outbox.Accepted
+	var receipt Receipt
+	err := pgx.BeginFunc(ctx, d.Pool, func(tx pgx.Tx) (err error) {
+		if stored, receipt, err = d.Enqueue(ctx, tx, c.who.String(), c.route, c.key, s); err != nil || stored.Replayed {
+			return err
+		}
+		return d.Audit(ctx, tx, audit.Record{Action: audit.Action(s.Payload.CommandType()), ResourceType: "command", ResourceID: stored.ID.String()})
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -82,25 +110,43 @@ func (d *Door) Accept(ctx context.Context, stored outbox.Accepted, receipt Recei
 }
 
 // Enqueue stores a command in db, which may be a transaction of the caller, who
-// then wakes the outbox after the commit.
+// then wakes the outbox after the commit. It refuses a caller who needs a second
+// person for it.
 func (d *Door) Enqueue(ctx context.Context, db postgres.DB, principal, route, key string, s Submission) (outbox.Accepted, Receipt, error) {
-	if err := s.Payload.Validate(); err != nil {
+	if callOf(ctx).held {
+		return outbox.Accepted{}, Receipt{}, errHeld
+	}
+	request, err := json.Marshal(s.Request, json.Deterministic(true))
+	if err != nil {
+		return outbox.Accepted{}, Receipt{}, fmt.Errorf("encode request: %w", err)
+	}
+	return d.enqueue(ctx, db, principal, route, key, s.Payload, request, s.Receipt)
+}
+
+var errHeld = problem.New(http.StatusForbidden, "approval_required", "This needs the approval of a second person.")
+
+func (d *Door) enqueue(ctx context.Context, db postgres.DB, principal, route, key string, payload command.Payload, request []byte, r Receipt) (outbox.Accepted, Receipt, error) {
+	if err := payload.Validate(); err != nil {
 		return outbox.Accepted{}, Receipt{}, invalidPayload(err)
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return outbox.Accepted{}, Receipt{}, fmt.Errorf("command id: %w", err)
 	}
-	r := s.Receipt
 	r.CommandID, r.Status, r.StatusURL = id.String(), Pending, Base+"/commands/"+id.String()
-	response, err1 := json.Marshal(r, json.Deterministic(true))
-	request, err2 := json.Marshal(s.Request, json.Deterministic(true))
-	if err := errors.Join(err1, err2); err != nil {
-		return outbox.Accepted{}, Receipt{}, fmt.Errorf("encode command: %w", err)
+	response, err := json.Marshal(r, json.Deterministic(true))
+	if err != nil {
+		return outbox.Accepted{}, Receipt{}, fmt.Errorf("encode receipt: %w", err)
+	}
+	var holds qirat.Amount
+	if r.Total != "" {
+		if holds, err = qirat.Parse(r.Total); err != nil {
+			return outbox.Accepted{}, Receipt{}, fmt.Errorf("total of a receipt: %w", err)
+		}
 	}
 	x := httpkit.From(ctx)
 	stored, err := d.Outbox.Enqueue(ctx, db, outbox.Request{
-		Payload: s.Payload, Principal: principal, Route: route, Key: key, Body: request, Response: response, ID: id,
+		Payload: payload, Principal: principal, Route: route, Key: key, Body: request, Response: response, Holds: holds, ID: id,
 		CorrelationID: x.RequestID, TraceParent: x.Trace.String(),
 	})
 	if err != nil {
@@ -148,10 +194,9 @@ func invalidPayload(err error) error {
 // before, in which case a command must go to Submit without further ado.
 func (d *Door) Known(ctx context.Context) (bool, error) {
 	c := callOf(ctx)
-	return d.exists(ctx, knownKey, c.who.String(), c.route, c.key)
+	return d.exists(ctx, `SELECT FROM app.commands WHERE principal = $1 AND route = $2 AND idempotency_key = $3
+		UNION ALL SELECT FROM app.approvals WHERE requester = $4 AND route = $2 AND idempotency_key = $3`, c.who.String(), c.route, c.key, c.who.ID)
 }
-
-const knownKey = `SELECT FROM app.commands WHERE principal = $1 AND route = $2 AND idempotency_key = $3`
 
 // Key returns the scope under which the caller's Idempotency-Key is stored.
 func Key(ctx context.Context) (principal, route, key string) {

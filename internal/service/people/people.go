@@ -48,17 +48,20 @@ type Person struct {
 	ReviewedBy   *uuid.UUID
 	ReviewedAt   *time.Time
 	OnchainAt    *time.Time
+	FrozenReason string
+	FrozenAt     *time.Time
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 }
 
 // Columns selects a Person from From.
 const Columns = `p.profile_id, p.email, p.phone, p.first_name, p.last_name, p.date_of_birth, p.gender, p.nationality,
-	` + EffectiveStatus + ` AS status, p.gx_id, p.denial_reason, p.reviewed_by, p.reviewed_at, u.created_at AS onchain_at, p.created_at, p.updated_at`
+	` + EffectiveStatus + ` AS status, p.gx_id, p.denial_reason, p.reviewed_by, p.reviewed_at, u.created_at AS onchain_at,
+	coalesce(a.frozen_reason, '') AS frozen_reason, a.frozen_at, p.created_at, p.updated_at`
 
 // EffectiveStatus is the status of p with what the ledger knows.
 const EffectiveStatus = `CASE WHEN p.status <> 'APPROVED_PENDING_ONCHAIN' OR u.user_id IS NULL THEN p.status
-	WHEN a.status = 'FROZEN' THEN 'FROZEN' ELSE 'ACTIVE' END`
+	WHEN a.status = 'DECEASED' THEN 'CLOSED' ELSE a.status END`
 
 // From is the tables behind Columns.
 const From = ` FROM app.people p LEFT JOIN read.users u ON u.user_id = p.gx_id LEFT JOIN read.accounts a ON a.account_id = p.gx_id`

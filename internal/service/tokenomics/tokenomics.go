@@ -3,9 +3,11 @@
 package tokenomics
 
 import (
+	"context"
 	"net/http"
 	"time"
 
+	"gxcoin.money/gx/internal/platform/coalesce"
 	"gxcoin.money/gx/internal/service/door"
 	"gxcoin.money/gx/internal/service/rates"
 )
@@ -14,11 +16,13 @@ type tokenomics struct {
 	*door.Door
 	rates  *rates.Rates
 	supply *supplyCache
+	lookup *coalesce.Group[between, parties]
 }
 
 // Register adds the routes of the tokenomics service.
 func Register(d *door.Door) {
 	s := tokenomics{Door: d, rates: rates.New(d.Pool, d.Clock), supply: &supplyCache{}}
+	s.lookup = coalesce.New(lookups, func(ctx context.Context, q []between) ([]parties, error) { return readParties(ctx, d.Pool, q) })
 	public := door.Policy{Public: true}
 	own := door.Policy{Object: door.Profile}
 

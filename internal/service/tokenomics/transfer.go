@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gxcoin.money/gx/internal/platform/coalesce"
+	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/internal/platform/problem"
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/internal/service/door"
@@ -87,52 +90,83 @@ type party struct {
 
 func (p party) fee() fee.Party { return fee.Party{ID: p.id, Kind: p.kind, Country: p.country} }
 
-// pendingSQL sums what the payments of account p.gx_id that wait or are at work
+// pendingSQL sums what the commands of account p.gx_id that wait or are at work
 // will take, up to a number of them: who has more under way is told by the
-// ledger that the money is gone. A payment that is projected is in the balance
-// already; as a scalar, that question is never planned as a join of whole tables.
+// ledger that the money is gone. What is projected is in the balance already; only
+// a command at work can be. As a scalar, that question is never planned as a join
+// of whole tables.
 func pendingSQL(limit string) string {
 	return `coalesce((
-	SELECT sum((convert_from(o.response, 'UTF8')::jsonb ->> 'total')::bigint) FROM (
-		SELECT c.response FROM app.commands c
-		WHERE c.actor = p.gx_id AND c.state IN ('PENDING', 'RETRY', 'LOCKED') AND c.type = 'TRANSFER_TOKENS' AND c.response <> ''
-		  AND (SELECT 1 FROM read.command_results r WHERE r.command_id = c.id::text) IS NULL
+	SELECT sum(o.holds) FROM (
+		SELECT c.holds FROM app.commands c
+		WHERE c.actor = p.gx_id AND c.state IN ('PENDING', 'RETRY', 'LOCKED') AND c.holds > 0
+		  AND (c.state <> 'LOCKED' OR (SELECT 1 FROM read.command_results r WHERE r.command_id = c.id::text) IS NULL)
 		LIMIT ` + limit + `) o), 0)::bigint`
 }
 
+// partiesSQL reads what many payments must know. A payee is named by account or
+// by profile.
 var partiesSQL = `
-	SELECT EXISTS (SELECT FROM app.commands k WHERE k.principal = $3 AND k.route = $4 AND k.idempotency_key = $5),
+	SELECT v.n, EXISTS (SELECT FROM app.commands k WHERE k.principal = v.principal AND k.route = v.route AND k.idempotency_key = v.key),
 	       s.paused, p.status,
 	       coalesce(a.account_id, ''), coalesce(a.kind, ''), coalesce(a.country, ''), coalesce(a.status, ''), coalesce(a.balance, 0),
 	       coalesce(t.account_id, ''), coalesce(t.kind, ''), coalesce(t.country, ''), coalesce(t.status, ''),
 	       ` + pendingSQL("20") + `
-	FROM app.people p CROSS JOIN read.system_status s
+	FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
+	     AS v (payer, payee, payee_profile, principal, route, key, n)
+	JOIN app.people p ON p.profile_id = v.payer CROSS JOIN read.system_status s
 	LEFT JOIN read.accounts a ON a.account_id = p.gx_id
-	LEFT JOIN read.accounts t ON t.account_id = `
+	LEFT JOIN read.accounts t ON t.account_id = CASE WHEN v.payee_profile IS NULL THEN v.payee
+	     ELSE (SELECT q.gx_id FROM app.people q WHERE q.profile_id = v.payee_profile) END`
 
-// A payee is named by account or by profile.
-var (
-	payeeByAccount = partiesSQL + `$2 WHERE p.profile_id = $1`
-	payeeByProfile = partiesSQL + `(SELECT q.gx_id FROM app.people q WHERE q.profile_id = $2) WHERE p.profile_id = $1`
-)
+// between is the question who pays whom.
+type between struct {
+	payer                 uuid.UUID
+	payee                 string
+	principal, route, key string
+}
+
+// Payments that arrive at the same time are looked up together.
+var lookups = coalesce.Options{Parallel: 2, Max: 64, Timeout: 10 * time.Second}
+
+func readParties(ctx context.Context, db postgres.DB, questions []between) ([]parties, error) {
+	var payers []uuid.UUID
+	var profiles []*uuid.UUID
+	var payees, principals, routes, keys []string
+	for _, q := range questions {
+		var profile *uuid.UUID
+		if id, err := uuid.Parse(q.payee); err == nil {
+			profile = &id
+		}
+		payers, payees, profiles = append(payers, q.payer), append(payees, q.payee), append(profiles, profile)
+		principals, routes, keys = append(principals, q.principal), append(routes, q.route), append(keys, q.key)
+	}
+	rows, err := db.Query(ctx, partiesSQL, payers, payees, profiles, principals, routes, keys)
+	if err != nil {
+		return nil, fmt.Errorf("read parties of payments: %w", err)
+	}
+	out := make([]parties, len(questions))
+	var n int
+	var p parties
+	if _, err := pgx.ForEachRow(rows, []any{&n, &p.known, &p.paused, &p.status,
+		&p.sender.id, &p.sender.kind, &p.sender.country, &p.sender.status, &p.sender.balance,
+		&p.to.id, &p.to.kind, &p.to.country, &p.to.status, &p.pending}, func() error {
+		out[n-1] = p
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read parties of payments: %w", err)
+	}
+	return out, nil
+}
 
 func (s tokenomics) parties(ctx context.Context, to string) (parties, error) {
-	sql, payee := payeeByAccount, any(to)
-	if id, err := uuid.Parse(to); err == nil {
-		sql, payee = payeeByProfile, id
+	q := between{payer: door.Caller(ctx).ID, payee: to}
+	q.principal, q.route, q.key = door.Key(ctx)
+	p, err := s.lookup.Do(ctx, q)
+	if err == nil && p.status == "" {
+		err = problem.New(http.StatusNotFound, "not_found", "Your profile does not exist.")
 	}
-	principal, route, key := door.Key(ctx)
-	var p parties
-	err := s.Pool.QueryRow(ctx, sql, door.Caller(ctx).ID, payee, principal, route, key).Scan(&p.known, &p.paused, &p.status,
-		&p.sender.id, &p.sender.kind, &p.sender.country, &p.sender.status, &p.sender.balance,
-		&p.to.id, &p.to.kind, &p.to.country, &p.to.status, &p.pending)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return p, problem.New(http.StatusNotFound, "not_found", "Your profile does not exist.")
-	}
-	if err != nil {
-		return p, fmt.Errorf("read parties of a payment: %w", err)
-	}
-	return p, nil
+	return p, err
 }
 
 // check refuses what the ledger would refuse, as far as can be known here.
