@@ -223,6 +223,11 @@ func (s *process) doors(ctx context.Context, f *front, k keys, listeners map[str
 		}
 		handlers[name] = h
 	}
+	if listeners["admin"] != nil {
+		if err := s.upkeep(ctx, f); err != nil {
+			return err
+		}
+	}
 	s.group.Go(stageWorkers, "watcher", func(ctx context.Context) error { return watcher.Run(ctx, f.pool) })
 	for name, l := range listeners {
 		s.group.Go(stageDoors, name, func(ctx context.Context) error {
