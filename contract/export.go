@@ -20,6 +20,9 @@ const (
 	// ExportKeysFunction takes a JSON list of keys and returns a JSON list of
 	// the Exported that exist.
 	ExportKeysFunction = command.AdminContract + ":ExportKeys"
+	// ExportFirstFunction takes a JSON list of prefixes and returns a JSON list
+	// of the first Exported below each that has any.
+	ExportFirstFunction = command.AdminContract + ":ExportFirst"
 	// ExportAccountFunction takes the id of an account and returns an
 	// AccountExport.
 	ExportAccountFunction = command.AdminContract + ":ExportAccount"
@@ -59,6 +62,7 @@ const ObjectionTime time.Duration = objectionTime
 func init() {
 	query(command.AdminContract, "ExportState", []string{"prefix", "pageSize", "bookmark"}, exportState)
 	query(command.AdminContract, "ExportKeys", []string{"keys"}, exportKeys)
+	query(command.AdminContract, "ExportFirst", []string{"prefixes"}, exportFirst)
 	query(command.AdminContract, "ExportAccount", []string{"accountID"}, func(t *tx, args []string) (*AccountExport, error) {
 		a, err := load[Account](t, accountKey(args[0]))
 		if err != nil || a == nil || !a.collective() {
@@ -100,16 +104,9 @@ func exportState(t *tx, args []string) (*ExportPage, error) {
 }
 
 func exportKeys(t *tx, args []string) ([]Exported, error) {
-	var list [][]string
-	if err := json.Unmarshal([]byte(args[0]), &list); err != nil || len(list) > MaxExport {
-		return nil, refuse(CodeInvalidArgument, "keys: must be a list of at most %d keys", MaxExport)
-	}
-	keys := make([]string, len(list))
-	for i, parts := range list {
-		if !keyParts(parts) {
-			return nil, refuse(CodeInvalidArgument, "keys: must be lists of an object type and attributes")
-		}
-		keys[i] = compositeKey(parts[0], parts[1:]...)
+	keys, err := exportList(args[0])
+	if err != nil {
+		return nil, err
 	}
 	if err := t.prefetch(keys); err != nil {
 		return nil, err
@@ -125,6 +122,39 @@ func exportKeys(t *tx, args []string) ([]Exported, error) {
 		}
 	}
 	return out, nil
+}
+
+func exportFirst(t *tx, args []string) ([]Exported, error) {
+	prefixes, err := exportList(args[0])
+	if err != nil {
+		return nil, err
+	}
+	out := []Exported{}
+	for _, prefix := range prefixes {
+		if err := t.stub.Scan(prefix, prefix+endOfKeys, 1, func(key string, value []byte) bool {
+			out = append(out, exported(key, value))
+			return false
+		}); err != nil {
+			return nil, fmt.Errorf("scan state: %w", err)
+		}
+	}
+	return out, nil
+}
+
+// exportList reads the keys, or prefixes of keys, that an argument lists.
+func exportList(arg string) ([]string, error) {
+	var list [][]string
+	if err := json.Unmarshal([]byte(arg), &list); err != nil || len(list) > MaxExport {
+		return nil, refuse(CodeInvalidArgument, "keys: must be a list of at most %d keys", MaxExport)
+	}
+	keys := make([]string, len(list))
+	for i, parts := range list {
+		if !keyParts(parts) {
+			return nil, refuse(CodeInvalidArgument, "keys: must be lists of an object type and attributes")
+		}
+		keys[i] = compositeKey(parts[0], parts[1:]...)
+	}
+	return keys, nil
 }
 
 // keyParts reports whether a key can be made of parts.

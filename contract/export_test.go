@@ -70,6 +70,24 @@ func TestExportKeys(t *testing.T) {
 	}
 }
 
+func TestExportFirst(t *testing.T) {
+	l := contracttest.Open(t, "DE")
+	id := l.Join(t, "DE", 1)[0]
+	l.Apply(t, contracttest.Pay(id, account.CharitablePool, 1))
+	var page contract.ExportPage
+	if err := l.Query(&page, contract.ExportFunction, `["tx","`+id+`"]`, "10", ""); err != nil || len(page.Items) != 2 {
+		t.Fatalf("%v, %v", page, err)
+	}
+	var got []contract.Exported
+	list, _ := json.Marshal([][]string{{"tx", id}, {"tx", "nobody"}, page.Items[1].Key[:4], page.Items[1].Key})
+	if err := l.Query(&got, contract.ExportFirstFunction, string(list)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]contract.Exported{page.Items[0], page.Items[1], page.Items[1]}, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
 func TestExportAccount(t *testing.T) {
 	l := contracttest.Open(t, "DE")
 	id := l.Join(t, "DE", 1)[0]
@@ -96,7 +114,7 @@ func TestExportRefuses(t *testing.T) {
 		{contract.ExportFunction, "acct", "10", ""}, {contract.ExportFunction, `[]`, "10", ""}, {contract.ExportFunction, `[""]`, "10", ""},
 		{contract.ExportFunction, `["acct\u0000"]`, "10", ""}, {contract.ExportFunction, `["acct"]`, "0", ""}, {contract.ExportFunction, `["acct"]`, "501", ""},
 		{contract.ExportFunction, `["acct"]`, "10", "?"}, {contract.ExportFunction, `{}`, "10", ""},
-		{contract.ExportKeysFunction, `[[]]`}, {contract.ExportKeysFunction, `["acct"]`}, {contract.ExportKeysFunction, "[" + strings.Repeat(`["a"],`, 500) + `["a"]]`},
+		{contract.ExportFirstFunction, `[["acct"],[]]`}, {contract.ExportKeysFunction, `[[]]`}, {contract.ExportKeysFunction, `["acct"]`}, {contract.ExportKeysFunction, "[" + strings.Repeat(`["a"],`, 500) + `["a"]]`},
 	} {
 		_, err := l.Simulate(contract.Caller{ID: "anyone"}, call[0], call[1:]...)
 		wantError(t, err, contract.CodeInvalidArgument, ": ")

@@ -39,6 +39,12 @@ const (
 	Reward           EntryType = "REWARD" // credit from redistributed fees
 )
 
+// EntryTypes lists every type.
+var EntryTypes = []EntryType{
+	Sent, Received, Fee, FeeCollection, Genesis, GovtGenesis, PoolDisbursement, Grant, LoanDisbursement, LoanRepayment, LoanCollection,
+	VelocityTax, TaxCollection, AdjustmentDebit, AdjustmentCredit, Reward,
+}
+
 // Credit reports whether entries of the type add to the balance.
 func (t EntryType) Credit() bool {
 	switch t {
