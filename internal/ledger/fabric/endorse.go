@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/hyperledger/fabric-gateway/pkg/client"
+	"github.com/hyperledger/fabric-protos-go-apiv2/gateway"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	"gxcoin.money/gx/internal/fabric/connection"
 	"gxcoin.money/gx/internal/ledger"
@@ -58,7 +60,7 @@ func (l *Ledger) Endorse(ctx context.Context, p ledger.Proposal) (ledger.Transac
 }
 
 func (l *Ledger) endorse(ctx context.Context, by *connection.Identity, p ledger.Proposal) (ledger.Transaction, error) {
-	gateway, contract, err := l.contract(l.nearest(), by, l.config.Chaincode)
+	contract, err := l.contract(l.nearest(), by, l.config.Chaincode)
 	if err != nil {
 		return ledger.Transaction{}, err
 	}
@@ -70,20 +72,26 @@ func (l *Ledger) endorse(ctx context.Context, by *connection.Identity, p ledger.
 	if err != nil {
 		return ledger.Transaction{}, err
 	}
-	// Signed now: who submits it later may not have this certificate any more.
+	content, err := signed(by, tx)
+	return ledger.Transaction{ID: tx.TransactionID(), Bytes: content, Result: tx.Result()}, err
+}
+
+// signed returns the envelope of a transaction, as orderers take it. It is signed
+// now: who submits it later may not have this certificate any more.
+func signed(by *connection.Identity, tx *client.Transaction) ([]byte, error) {
 	content, err := tx.Bytes()
 	if err != nil {
-		return ledger.Transaction{}, err
+		return nil, err
 	}
-	signature, err := by.SignDigest(tx.Digest())
-	if err != nil {
-		return ledger.Transaction{}, err
+	var prepared gateway.PreparedTransaction
+	if err := proto.Unmarshal(content, &prepared); err != nil {
+		return nil, err
 	}
-	if tx, err = gateway.NewSignedTransaction(content, signature); err != nil {
-		return ledger.Transaction{}, err
+	envelope := prepared.GetEnvelope()
+	if envelope.Signature, err = by.Sign(envelope.GetPayload()); err != nil {
+		return nil, err
 	}
-	content, err = tx.Bytes()
-	return ledger.Transaction{ID: tx.TransactionID(), Bytes: content, Result: tx.Result()}, err
+	return proto.Marshal(envelope)
 }
 
 // Evaluate implements ledger.Ledger. One of our own peers answers.
@@ -112,7 +120,7 @@ func (l *Ledger) query(ctx context.Context, by *connection.Identity, chaincode, 
 	defer l.evaluating.Release(1)
 	ctx, cancel := context.WithTimeout(ctx, l.o.EvaluateTimeout)
 	defer cancel()
-	_, contract, err := l.contract(l.nearest(), by, chaincode)
+	contract, err := l.contract(l.nearest(), by, chaincode)
 	if err != nil {
 		return nil, err
 	}

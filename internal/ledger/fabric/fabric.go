@@ -155,12 +155,12 @@ func (l *Ledger) nearest() *peer {
 }
 
 // contract calls a chaincode through the gateway of a peer.
-func (l *Ledger) contract(p *peer, by *connection.Identity, name string) (*client.Gateway, *client.Contract, error) {
+func (l *Ledger) contract(p *peer, by *connection.Identity, name string) (*client.Contract, error) {
 	g, err := client.Connect(by, client.WithSign(by.SignDigest), client.WithHash(hash.SHA256), client.WithClientConnection(p.conn))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return g, g.GetNetwork(l.config.Channel).GetContract(name), nil
+	return g.GetNetwork(l.config.Channel).GetContract(name), nil
 }
 
 // pause waits for d or until ctx ends.

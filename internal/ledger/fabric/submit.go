@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hyperledger/fabric-protos-go-apiv2/common"
@@ -19,7 +20,8 @@ import (
 // the other need not be ordered so. It refuses bytes that Endorse did not make
 // for this channel and transaction id.
 func (l *Ledger) Submit(ctx context.Context, tx ledger.Transaction) error {
-	if err := l.check(tx); err != nil {
+	envelope, err := l.unpack(tx)
+	if err != nil {
 		return fmt.Errorf("ledger: submit %s: %w", tx.ID, err)
 	}
 	if _, ok := l.fates.known(tx.ID); ok {
@@ -32,16 +34,9 @@ func (l *Ledger) Submit(ctx context.Context, tx ledger.Transaction) error {
 	defer l.metrics.took("submit", time.Now())
 	ctx, cancel := context.WithTimeout(ctx, l.o.SubmitTimeout)
 	defer cancel()
-
-	g, _, err := l.contract(l.nearest(), l.identities.any(), l.config.Chaincode)
-	if err != nil {
-		return fmt.Errorf("ledger: submit %s: %w", tx.ID, err)
-	}
-	prepared, err := g.NewTransaction(tx.Bytes)
-	if err != nil {
-		return fmt.Errorf("ledger: submit %s: %w", tx.ID, err)
-	}
-	_, err = prepared.SubmitWithContext(ctx)
+	_, err = gateway.NewGatewayClient(l.nearest().conn).Submit(ctx, &gateway.SubmitRequest{
+		TransactionId: tx.ID, ChannelId: l.config.Channel, PreparedTransaction: envelope,
+	})
 	switch {
 	case err == nil:
 		return nil
@@ -54,28 +49,28 @@ func (l *Ledger) Submit(ctx context.Context, tx ledger.Transaction) error {
 	return fmt.Errorf("ledger: submit %s: %w", tx.ID, &failure{cause: err})
 }
 
-// check accepts only signed transactions for our channel that carry their id.
-func (l *Ledger) check(tx ledger.Transaction) error {
-	var prepared gateway.PreparedTransaction
-	if err := proto.Unmarshal(tx.Bytes, &prepared); err != nil {
-		return fmt.Errorf("the bytes are no transaction: %w", err)
+// unpack accepts only signed transactions for our channel that carry their id.
+func (l *Ledger) unpack(tx ledger.Transaction) (*common.Envelope, error) {
+	var envelope common.Envelope
+	if err := proto.Unmarshal(tx.Bytes, &envelope); err != nil {
+		return nil, fmt.Errorf("the bytes are no transaction: %w", err)
 	}
-	_, channel, signature, err := headers(prepared.GetEnvelope())
+	_, channel, signature, err := headers(&envelope)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	id := sha256.Sum256(append(signature.GetNonce()[:len(signature.GetNonce()):len(signature.GetNonce())], signature.GetCreator()...))
+	id := sha256.Sum256(slices.Concat(signature.GetNonce(), signature.GetCreator()))
 	switch {
-	case len(prepared.GetEnvelope().GetSignature()) == 0:
-		return errors.New("the bytes are no signed transaction")
-	case hex.EncodeToString(id[:]) != channel.GetTxId() || prepared.GetTransactionId() != channel.GetTxId():
-		return errors.New("the bytes are no transaction with an id of their own")
+	case len(envelope.GetSignature()) == 0:
+		return nil, errors.New("the bytes are no signed transaction")
+	case hex.EncodeToString(id[:]) != channel.GetTxId():
+		return nil, errors.New("the bytes are no transaction with an id of their own")
 	case channel.GetTxId() != tx.ID:
-		return fmt.Errorf("the bytes belong to transaction %s", channel.GetTxId())
+		return nil, fmt.Errorf("the bytes belong to transaction %s", channel.GetTxId())
 	case channel.GetChannelId() != l.config.Channel:
-		return fmt.Errorf("endorsed for channel %q, this is %q", channel.GetChannelId(), l.config.Channel)
+		return nil, fmt.Errorf("endorsed for channel %q, this is %q", channel.GetChannelId(), l.config.Channel)
 	}
-	return nil
+	return &envelope, nil
 }
 
 // headers unpacks an envelope as far as its headers.
