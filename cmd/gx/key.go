@@ -11,11 +11,11 @@ import (
 	"gxcoin.money/gx/internal/platform/token"
 )
 
-type secretCmd struct {
-	TokenKey    tokenKeyCmd    `cmd:"" help:"Print a new key that signs access tokens."`
-	FieldKey    fieldKeyCmd    `cmd:"" help:"Print a new key that seals personal data."`
-	TokenKeys   tokenKeysCmd   `cmd:"" help:"List the keys whose access tokens are or were accepted."`
-	RetireToken retireTokenCmd `cmd:"" help:"Refuse the access tokens of a key from now on."`
+type keyCmd struct {
+	Token  tokenKeyCmd  `cmd:"" help:"Print a new key that signs access tokens."`
+	Field  fieldKeyCmd  `cmd:"" help:"Print a new key that seals personal data."`
+	List   listKeysCmd  `cmd:"" help:"List the keys whose access tokens are or were accepted."`
+	Retire retireKeyCmd `cmd:"" help:"Refuse the access tokens of a key from now on."`
 }
 
 type tokenKeyCmd struct{}
@@ -38,12 +38,12 @@ func (fieldKeyCmd) Run(p *program) error {
 	return err
 }
 
-type tokenKeysCmd struct {
+type listKeysCmd struct {
 	operatedSettings `embed:""`
 }
 
 // Run lists the keys, the newest first.
-func (c tokenKeysCmd) Run(ctx context.Context, p *program) error {
+func (c listKeysCmd) Run(ctx context.Context, p *program) error {
 	pool, err := c.open(ctx, "gx_service")
 	if err != nil {
 		return err
@@ -65,13 +65,13 @@ func (c tokenKeysCmd) Run(ctx context.Context, p *program) error {
 	return w.Flush()
 }
 
-type retireTokenCmd struct {
-	Key              string `arg:"" help:"Id of the key, see token-keys."`
+type retireKeyCmd struct {
+	Key              string `arg:"" help:"Id of the key, see gx key list."`
 	operatedSettings `embed:""`
 }
 
 // Run retires the key for good.
-func (c retireTokenCmd) Run(ctx context.Context, p *program) error {
+func (c retireKeyCmd) Run(ctx context.Context, p *program) error {
 	pool, err := c.open(ctx, "gx_service")
 	if err != nil {
 		return err
