@@ -38,6 +38,8 @@ type town struct {
 	t    testing.TB
 	db   pgtest.Database
 	pool *pgxpool.Pool // of the owner
+	sees *pgxpool.Pool // with the rights of gx_verifier
+	stop func()        // ends the projector
 
 	mu     sync.Mutex
 	ledger *contracttest.Ledger
@@ -45,9 +47,9 @@ type town struct {
 
 func newTown(t testing.TB) *town {
 	w := &town{Chain: readmodeltest.NewChain(), t: t, db: pgtest.New(t), ledger: contracttest.New()}
-	w.pool = w.db.Pool(t, "")
+	w.pool, w.sees = w.db.Pool(t, ""), w.db.Pool(t, "gx_verifier")
 	w.ledger.Now = readmodeltest.Epoch.Add(123456 * time.Microsecond)
-	w.project()
+	w.stop = w.project()
 	return w
 }
 
@@ -235,20 +237,25 @@ func (w *town) live() (people []string) {
 	return append(p, lk...)
 }
 
-// verify verifies with the rights of gx_verifier.
+// verify verifies once.
 func (w *town) verify() *Report {
 	w.t.Helper()
-	r, err := Verify(w.t.Context(), w.verifier(), w, options)
+	r, err := Verify(w.t.Context(), w.sees, w, options)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return r
 }
 
-func (w *town) verifier() *pgxpool.Pool {
-	w.t.Helper()
-	return w.db.Pool(w.t, "gx_verifier")
-}
-
 // split returns the object type and the attributes of a key.
 func split(key string) []string { return strings.Split(strings.Trim(key, "\x00"), "\x00") }
+
+// exec runs SQL as the owner and returns the number of rows.
+func (w *town) exec(sql string) int64 {
+	w.t.Helper()
+	tag, err := w.pool.Exec(w.t.Context(), sql)
+	if err != nil {
+		w.t.Fatalf("%s: %v", sql, err)
+	}
+	return tag.RowsAffected()
+}

@@ -24,7 +24,9 @@ var systemKinds = []kind{
 	{
 		object: "param", table: "read.parameters", walk: over("read.parameters", "param_id"),
 		rows: `SELECT value, updated_at FROM read.parameters WHERE param_id = k.k1`,
-		want: object(func(_ []string, v *contract.SystemParameter) fields { return fields{"value": v.Value, "updated_at": v.UpdatedAt} }),
+		want: object(func(_ []string, v *contract.SystemParameter) fields {
+			return fields{"value": v.Value, "updated_at": v.UpdatedAt}
+		}),
 	},
 	{
 		object: "cty", table: "read.countries", walk: over("read.countries", "country_code"),

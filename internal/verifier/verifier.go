@@ -84,7 +84,7 @@ type Count struct {
 // Supply is where the money is, in Qirat.
 type Supply struct {
 	Max    qirat.Amount  `json:"max"`
-	Read   qirat.Amount  `json:"read"`             // sum of all accounts in one snapshot
+	Read   qirat.Amount  `json:"read"`            // sum of all accounts in one snapshot
 	Ledger *qirat.Amount `json:"ledger,omitzero"` // sum of all accounts; nil when blocks arrived during the count
 }
 
