@@ -69,7 +69,7 @@ func (s *process) ledger(ctx context.Context) (ledger.Ledger, error) {
 		s.shared = l
 		return l, nil
 	}
-	pool, err := s.pool(ctx, postgres.Options{Role: "gx_ledger", MaxConns: 8})
+	pool, err := s.pool(ctx, postgres.Options{Role: "gx_ledger", MaxConns: 8, Indexed: true})
 	if err != nil {
 		return nil, err
 	}

@@ -149,7 +149,7 @@ func (s *process) submitter(ctx context.Context, box *outbox.Outbox) error {
 	if err != nil {
 		return err
 	}
-	pool, err := s.pool(ctx, postgres.Options{Role: "gx_submitter", MaxConns: 8})
+	pool, err := s.pool(ctx, postgres.Options{Role: "gx_submitter", MaxConns: 8, Indexed: true})
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (s *process) projector(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pool, err := s.pool(ctx, postgres.Options{Role: "gx_projector", MaxConns: 4, NoSync: true})
+	pool, err := s.pool(ctx, postgres.Options{Role: "gx_projector", MaxConns: 4, NoSync: true, Indexed: true})
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ type front struct {
 
 // front opens the database for services.
 func (s *process) front(ctx context.Context, connections int32) (*front, error) {
-	pool, err := s.pool(ctx, postgres.Options{Role: "gx_service", MaxConns: connections, StatementTimeout: httpkit.HandlerTimeout})
+	pool, err := s.pool(ctx, postgres.Options{Role: "gx_service", MaxConns: connections, Indexed: true, StatementTimeout: httpkit.HandlerTimeout})
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ CREATE TABLE app.commands (
   idempotency_key text NOT NULL,
   request        bytea NOT NULL DEFAULT '',
   response       bytea NOT NULL DEFAULT '',
+  holds          bigint NOT NULL DEFAULT 0 CHECK (holds >= 0), -- what it will take from the actor's account
   correlation_id text NOT NULL DEFAULT '',
   traceparent    text NOT NULL DEFAULT '',
   state          text NOT NULL DEFAULT 'PENDING'

@@ -8,15 +8,19 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"gxcoin.money/gx/internal/platform/coalesce"
 	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/protocol/command"
+	"gxcoin.money/gx/protocol/qirat"
 )
 
 // Request is a command to be accepted under an Idempotency-Key, which is unique
@@ -27,8 +31,9 @@ type Request struct {
 	Principal string
 	Route     string
 	Key       string
-	Body      []byte // JSON of what was asked: a repetition must ask the same
-	Response  []byte // what a repetition is answered
+	Body      []byte       // JSON of what was asked: a repetition must ask the same
+	Response  []byte       // what a repetition is answered
+	Holds     qirat.Amount // what the command will take from its actor's account
 
 	CorrelationID string
 	TraceParent   string
@@ -54,8 +59,9 @@ func (e *KeyReusedError) Error() string {
 // did not end while Enqueue waited. The caller's transaction, if any, is lost.
 var ErrInProgress = errors.New("outbox: the first request with this Idempotency-Key is still at work")
 
-// Enqueue stores a command and its Idempotency-Key in one statement of db, which
-// may be the caller's transaction. When the key is taken by the same request it
+// Enqueue stores a command and its Idempotency-Key in one statement of db. That may
+// be the caller's transaction; given a pool it is one of its own, shared with
+// those who enqueue at the same time. When the key is taken by the same request it
 // returns that command, by another a *KeyReusedError; command.FieldErrors tells
 // of a payload that is not valid. Call Wake after the commit.
 func (o *Outbox) Enqueue(ctx context.Context, db postgres.DB, r Request) (Accepted, error) {
@@ -66,31 +72,113 @@ func (o *Outbox) Enqueue(ctx context.Context, db postgres.DB, r Request) (Accept
 	if err != nil {
 		return Accepted{}, fmt.Errorf("outbox: %w", err)
 	}
-	now := o.o.Clock()
-	// lock_timeout holds for this statement only: it is put back by the same one.
-	tag, err := db.Exec(ctx, `
-		WITH before AS MATERIALIZED (
-			SELECT current_setting('lock_timeout') AS timeout, set_config('lock_timeout', $13, true) AS set
-		), accepted AS (
-			INSERT INTO app.commands (id, type, payload, actor, principal, route, idempotency_key, request, response,
-			                          correlation_id, traceparent, next_at, created_at)
-			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12 FROM before
-			ON CONFLICT (principal, route, idempotency_key) DO NOTHING
-			RETURNING id
-		)
-		SELECT set_config('lock_timeout', before.timeout, true) FROM accepted, before`,
-		r.ID, r.Payload.CommandType(), []byte(payload), r.Payload.Actor(), r.Principal, r.Route, r.Key, notNull(r.Body), notNull(r.Response),
-		r.CorrelationID, r.TraceParent, now, strconv.FormatInt(o.o.KeyWait.Milliseconds(), 10))
+	row := row{r, payload}
+	var stored bool
+	if pool, ok := db.(*pgxpool.Pool); ok {
+		stored, err = o.together(pool).Do(ctx, row)
+		if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) {
+			// For the sake of one the server has refused all: now each for itself.
+			stored, err = o.alone(ctx, pool, row)
+		}
+	} else {
+		stored, err = o.alone(ctx, db, row)
+	}
 	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "55P03" {
 		return Accepted{}, ErrInProgress
 	}
 	if err != nil {
 		return Accepted{}, fmt.Errorf("outbox: enqueue %s: %w", r.Payload.CommandType(), err)
 	}
-	if tag.RowsAffected() == 1 {
+	if stored {
 		return Accepted{ID: r.ID, Response: r.Response}, nil
 	}
 	return replay(ctx, db, r)
+}
+
+// row is a request with its payload encoded.
+type row struct {
+	Request
+	payload []byte
+}
+
+// Those who enqueue at the same time wait for a key no longer than groupKeyWait
+// together, then each for itself.
+const (
+	groupKeyWait = 50 * time.Millisecond
+	maxGroup     = 64
+	groups       = 2 // at a time: one waits for the disk while the other is sent
+	groupTimeout = 10 * time.Second
+)
+
+// together returns the group of a pool.
+func (o *Outbox) together(pool *pgxpool.Pool) *coalesce.Group[row, bool] {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	g := o.groups[pool]
+	if g == nil {
+		g = coalesce.New(coalesce.Options{Parallel: groups, Max: maxGroup, Timeout: groupTimeout}, func(ctx context.Context, rows []row) ([]bool, error) {
+			return o.insert(ctx, pool, min(groupKeyWait, o.o.KeyWait), rows)
+		})
+		o.groups[pool] = g
+	}
+	return g
+}
+
+func (o *Outbox) alone(ctx context.Context, db postgres.DB, r row) (bool, error) {
+	stored, err := o.insert(ctx, db, o.o.KeyWait, []row{r})
+	return err == nil && stored[0], err
+}
+
+// insert stores rows and tells of each whether its key was free.
+func (o *Outbox) insert(ctx context.Context, db postgres.DB, keyWait time.Duration, list []row) ([]bool, error) {
+	text := func(of func(row) string) []string {
+		out := make([]string, len(list))
+		for i, r := range list {
+			out[i] = of(r)
+		}
+		return out
+	}
+	octets := func(of func(row) []byte) [][]byte {
+		out := make([][]byte, len(list))
+		for i, r := range list {
+			out[i] = notNull(of(r))
+		}
+		return out
+	}
+	ids, holds := make([]uuid.UUID, len(list)), make([]int64, len(list))
+	for i, r := range list {
+		ids[i], holds[i] = r.ID, int64(r.Holds)
+	}
+	// lock_timeout holds for this statement only: it is put back by the same one.
+	rows, err := db.Query(ctx, `
+		WITH before AS MATERIALIZED (
+			SELECT current_setting('lock_timeout') AS timeout, set_config('lock_timeout', $14, true) AS set
+		), accepted AS (
+			INSERT INTO app.commands (id, type, payload, actor, principal, route, idempotency_key, request, response, holds,
+			                          correlation_id, traceparent, next_at, created_at)
+			SELECT v.*, $13, $13 FROM before, unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[],
+			                               $8::bytea[], $9::bytea[], $10::bigint[], $11::text[], $12::text[]) AS v
+			ON CONFLICT (principal, route, idempotency_key) DO NOTHING
+			RETURNING id
+		)
+		SELECT accepted.id, set_config('lock_timeout', before.timeout, true) FROM accepted, before`,
+		ids, text(func(r row) string { return string(r.Payload.CommandType()) }), octets(func(r row) []byte { return r.payload }),
+		text(func(r row) string { return r.Payload.Actor() }), text(func(r row) string { return r.Principal }),
+		text(func(r row) string { return r.Route }), text(func(r row) string { return r.Key }),
+		octets(func(r row) []byte { return r.Body }), octets(func(r row) []byte { return r.Response }), holds,
+		text(func(r row) string { return r.CorrelationID }), text(func(r row) string { return r.TraceParent }),
+		o.o.Clock(), strconv.FormatInt(keyWait.Milliseconds(), 10))
+	if err != nil {
+		return nil, err
+	}
+	stored := make([]bool, len(list))
+	var id uuid.UUID
+	var timeout string
+	_, err = pgx.ForEachRow(rows, []any{&id, &timeout}, func() error {
+		stored[slices.Index(ids, id)] = true
+		return nil
+	})
+	return stored, err
 }
 
 func notNull(b []byte) []byte { return append([]byte{}, b...) }

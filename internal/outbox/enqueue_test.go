@@ -9,8 +9,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"gxcoin.money/gx/protocol/command"
+	"gxcoin.money/gx/protocol/qirat"
 )
 
 func TestEnqueue(t *testing.T) {
@@ -146,6 +148,79 @@ func TestEnqueueInProgress(t *testing.T) {
 	r.ok(first.Commit(t.Context()))
 	if a := <-answer; !a.Replayed || a.ID != q.ID {
 		t.Errorf("after the commit: %+v", a)
+	}
+}
+
+// Commands that are enqueued at the same time share a transaction.
+func TestEnqueueShared(t *testing.T) {
+	r := newRig(t)
+	// Without a connection they have to wait.
+	var held []*pgxpool.Conn
+	for range r.service.Config().MaxConns {
+		c, err := r.service.Acquire(t.Context())
+		r.ok(err)
+		held = append(held, c)
+	}
+	const n = 40
+	var begun, wg sync.WaitGroup
+	begun.Add(n)
+	for i := range n {
+		wg.Go(func() {
+			q := request()
+			q.Holds = qirat.Amount(i + 1)
+			begun.Done()
+			if a, err := r.Enqueue(t.Context(), r.service, q); err != nil || a.ID != q.ID || a.Replayed {
+				t.Errorf("%+v, %v", a, err)
+			}
+		})
+	}
+	begun.Wait()
+	for _, c := range held {
+		c.Release()
+	}
+	wg.Wait()
+	if sum := r.count("SELECT sum(holds) FROM app.commands"); sum != n*(n+1)/2 {
+		t.Errorf("they hold %d together", sum)
+	}
+	if txs := r.count("SELECT count(DISTINCT xmin::text) FROM app.commands"); txs > n/2 {
+		t.Errorf("%d commands in %d transactions", n, txs)
+	}
+}
+
+// Who waits for a key keeps nobody else waiting, and who is refused by the server
+// takes nobody along.
+func TestEnqueueSharedIsolation(t *testing.T) {
+	r := newRig(t)
+	r.o.KeyWait = time.Minute
+	blocked := request()
+	first := r.begin(r.owner)
+	r.enqueue(first, blocked)
+	bad := request()
+	bad.TraceParent = "\x00" // PostgreSQL keeps no NUL in a text
+	ctx, cancel := context.WithCancel(t.Context())
+	var waiting, others sync.WaitGroup
+	waiting.Go(func() {
+		if _, err := r.Enqueue(ctx, r.service, blocked); !errors.Is(err, context.Canceled) {
+			t.Errorf("the key that is in use: %v", err)
+		}
+	})
+	for i := range 30 {
+		others.Go(func() {
+			q := request()
+			if i == 7 {
+				q = bad
+			}
+			a, err := r.Enqueue(ctx, r.service, q)
+			if i == 7 && err == nil || i != 7 && (err != nil || a.ID != q.ID) {
+				t.Errorf("%d: %+v, %v", i, a, err)
+			}
+		})
+	}
+	others.Wait()
+	cancel()
+	waiting.Wait()
+	if n := r.count("SELECT count(*) FROM app.commands"); n != 29 {
+		t.Errorf("%d commands", n)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,6 +26,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"gxcoin.money/gx/internal/platform/clock"
+	"gxcoin.money/gx/internal/platform/coalesce"
 	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/protocol/command"
@@ -61,6 +63,9 @@ type Outbox struct {
 	id     string // unlike that of any other process
 	local  chan struct{}
 	remote chan struct{}
+
+	mu     sync.Mutex
+	groups map[*pgxpool.Pool]*coalesce.Group[row, bool] // who enqueues at the same time
 }
 
 // New returns an outbox.
@@ -71,7 +76,10 @@ func New(o Options) *Outbox {
 	if o.KeyWait <= 0 {
 		o.KeyWait = time.Second
 	}
-	return &Outbox{o: o, id: uuid.NewString(), local: make(chan struct{}, 1), remote: make(chan struct{}, 1)}
+	return &Outbox{
+		o: o, id: uuid.NewString(), local: make(chan struct{}, 1), remote: make(chan struct{}, 1),
+		groups: map[*pgxpool.Pool]*coalesce.Group[row, bool]{},
+	}
 }
 
 // Wake tells the submitter that there may be new commands. It is called after

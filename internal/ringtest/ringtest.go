@@ -67,10 +67,10 @@ func Start(t testing.TB) *Ring {
 		return p
 	}
 	// Cleanups run backwards: what is opened here is closed after everything stopped.
-	front := pool(postgres.Options{Role: "gx_service", MaxConns: 16})
-	ledgerPool := pool(postgres.Options{Role: "gx_ledger", MaxConns: 6})
-	submitterPool := pool(postgres.Options{Role: "gx_submitter", MaxConns: 6})
-	projectorPool := pool(postgres.Options{Role: "gx_projector", MaxConns: 4, NoSync: true})
+	front := pool(postgres.Options{Role: "gx_service", MaxConns: 16, Indexed: true})
+	ledgerPool := pool(postgres.Options{Role: "gx_ledger", MaxConns: 6, Indexed: true})
+	submitterPool := pool(postgres.Options{Role: "gx_submitter", MaxConns: 6, Indexed: true})
+	projectorPool := pool(postgres.Options{Role: "gx_projector", MaxConns: 4, NoSync: true, Indexed: true})
 	t.Cleanup(func() { cancel(); wg.Wait() })
 
 	box := outbox.New(outbox.Options{})

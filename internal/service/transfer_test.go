@@ -176,7 +176,11 @@ func TestPendingPaymentsAreReserved(t *testing.T) {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}
 	}
-	// Once it is projected it is in the balance, whatever the outbox still says.
+	// Once it is projected it is in the balance, though the outbox doesn't know yet.
+	s.exec(`UPDATE app.commands SET state = 'LOCKED' WHERE id = $1`, first.text("commandId"))
+	if b := s.call("tokenomics", "GET", "/wallets/me/balance", ada.bearer, nil); b.text("balance", "pendingOut") != "6003000" {
+		t.Errorf("pending while it is at work: %q", b.text("balance", "pendingOut"))
+	}
 	s.exec(`INSERT INTO read.command_results (command_id, type, outcome, tx_id, block, at) VALUES ($1, 'TRANSFER_TOKENS', 'APPLIED', 'tx', 2, now())`, first.text("commandId"))
 	if b := s.call("tokenomics", "GET", "/wallets/"+ada.gx+"/balance", ada.bearer, nil); b.text("balance", "pendingOut") != "0" {
 		t.Errorf("pending %q", b.text("balance", "pendingOut"))

@@ -22,7 +22,7 @@ import (
 func TestOpenSetsUpEveryConnection(t *testing.T) {
 	db := pgtest.New(t)
 	pool, err := postgres.Open(t.Context(), db.DSN, postgres.Options{
-		Role: "gx_projector", AppName: "projector", MaxConns: 2, NoSync: true,
+		Role: "gx_projector", AppName: "projector", MaxConns: 2, NoSync: true, Indexed: true,
 		StatementTimeout: 30 * time.Second, LockTimeout: 5 * time.Second,
 	})
 	if err != nil {
@@ -37,7 +37,7 @@ func TestOpenSetsUpEveryConnection(t *testing.T) {
 		}
 		conns = append(conns, conn)
 		for name, want := range map[string]string{
-			"role": "gx_projector", "application_name": "projector", "timezone": "UTC", "synchronous_commit": "off",
+			"role": "gx_projector", "application_name": "projector", "timezone": "UTC", "synchronous_commit": "off", "enable_seqscan": "off", "jit": "off",
 			"statement_timeout": "30s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "1min",
 		} {
 			var got string

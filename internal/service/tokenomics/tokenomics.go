@@ -37,7 +37,7 @@ func Register(d *door.Door) {
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/wallets/{profileId}/genesis", ID: "getGenesis", Summary: "Your genesis allocation",
 		Policy: own, Cache: door.CachePrivate}, s.genesis)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/wallets/{walletId}/freeze", ID: "freezeWallet", Summary: "Freeze an account",
-		Policy: door.Policy{Staff: door.WalletFreeze}, Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.freeze)
+		Policy: door.Policy{Staff: door.WalletFreeze}, Limit: door.ClassFreeze, Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.freeze)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/wallets/{walletId}/unfreeze", ID: "unfreezeWallet", Summary: "End a freeze",
 		Policy: door.Policy{Staff: door.WalletUnfreeze}, Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.unfreeze)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/treasury/{countryCode}/balance", ID: "getTreasury", Summary: "A national treasury",
