@@ -106,7 +106,6 @@ type row struct {
 const (
 	groupKeyWait = 50 * time.Millisecond
 	maxGroup     = 64
-	groups       = 2 // at a time: one waits for the disk while the other is sent
 	groupTimeout = 10 * time.Second
 )
 
@@ -116,7 +115,7 @@ func (o *Outbox) together(pool *pgxpool.Pool) *coalesce.Group[row, bool] {
 	defer o.mu.Unlock()
 	g := o.groups[pool]
 	if g == nil {
-		g = coalesce.New(coalesce.Options{Parallel: groups, Max: maxGroup, Timeout: groupTimeout}, func(ctx context.Context, rows []row) ([]bool, error) {
+		g = coalesce.New(coalesce.Options{Max: maxGroup, Timeout: groupTimeout}, func(ctx context.Context, rows []row) ([]bool, error) {
 			return o.insert(ctx, pool, min(groupKeyWait, o.o.KeyWait), rows)
 		})
 		o.groups[pool] = g

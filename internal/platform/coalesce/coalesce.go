@@ -1,7 +1,7 @@
 // Package coalesce runs calls that arrive together as one: what a database does
 // for many at once costs it little more than for one. Nobody waits for company:
 // a call that finds nothing at work starts at once, alone, and those that arrive
-// meanwhile go together next.
+// meanwhile go together next. One run at a time, so that under load they are many.
 package coalesce
 
 import (
@@ -12,9 +12,8 @@ import (
 
 // Options of a group.
 type Options struct {
-	Parallel int           // runs at a time
-	Max      int           // calls in a run
-	Timeout  time.Duration // of a run
+	Max     int           // calls in a run
+	Timeout time.Duration // of a run
 }
 
 // Group is calls of one kind. It may be used concurrently.
@@ -24,7 +23,7 @@ type Group[In, Out any] struct {
 
 	mu      sync.Mutex
 	waiting []*call[In, Out]
-	running int
+	running bool
 }
 
 type call[In, Out any] struct {
@@ -47,10 +46,8 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	c := &call[In, Out]{in: in, done: make(chan struct{})}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, c)
-	start := g.running < g.o.Parallel
-	if start {
-		g.running++
-	}
+	start := !g.running
+	g.running = true
 	g.mu.Unlock()
 	if start {
 		go g.work(context.WithoutCancel(ctx))
@@ -71,8 +68,7 @@ func (g *Group[In, Out]) work(ctx context.Context) {
 		calls := g.waiting[:min(len(g.waiting), g.o.Max)]
 		g.waiting = g.waiting[len(calls):]
 		if len(calls) == 0 {
-			g.running--
-			g.waiting = nil
+			g.running, g.waiting = false, nil
 			g.mu.Unlock()
 			return
 		}

@@ -16,7 +16,7 @@ const took = time.Second
 func TestCallsThatArriveTogetherRunTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs [][]int
-		g := New(Options{Parallel: 1, Max: 3, Timeout: time.Minute}, func(_ context.Context, in []int) ([]int, error) {
+		g := New(Options{Max: 3, Timeout: time.Minute}, func(_ context.Context, in []int) ([]int, error) {
 			runs = append(runs, in)
 			<-time.After(took)
 			out := make([]int, len(in))
@@ -50,29 +50,10 @@ func TestCallsThatArriveTogetherRunTogether(t *testing.T) {
 	})
 }
 
-func TestParallelRuns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := New(Options{Parallel: 2, Max: 10, Timeout: time.Minute}, func(_ context.Context, in []int) ([]int, error) {
-			<-time.After(took)
-			return in, nil
-		})
-		begin := time.Now()
-		var wg sync.WaitGroup
-		for n := range 2 {
-			wg.Go(func() { _, _ = g.Do(t.Context(), n) })
-			synctest.Wait()
-		}
-		wg.Wait()
-		if d := time.Since(begin); d != took {
-			t.Errorf("two runs at a time took %v", d)
-		}
-	})
-}
-
 func TestErrorIsForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bad := errors.New("bad")
-		g := New(Options{Parallel: 1, Max: 10, Timeout: time.Minute}, func(_ context.Context, in []int) ([]int, error) {
+		g := New(Options{Max: 10, Timeout: time.Minute}, func(_ context.Context, in []int) ([]int, error) {
 			<-time.After(took)
 			if len(in) > 1 {
 				return nil, bad
@@ -96,7 +77,7 @@ func TestRunOutlivesItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
 		ends := make(chan error, 1)
-		g := New(Options{Parallel: 1, Max: 10, Timeout: 2 * took}, func(ctx context.Context, in []int) ([]int, error) {
+		g := New(Options{Max: 10, Timeout: 2 * took}, func(ctx context.Context, in []int) ([]int, error) {
 			if ctx.Value(key{}) != "value" {
 				t.Error("the values of the context are lost")
 			}

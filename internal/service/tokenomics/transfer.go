@@ -127,7 +127,7 @@ type between struct {
 }
 
 // Payments that arrive at the same time are looked up together.
-var lookups = coalesce.Options{Parallel: 2, Max: 64, Timeout: 10 * time.Second}
+var lookups = coalesce.Options{Max: 64, Timeout: 10 * time.Second}
 
 func readParties(ctx context.Context, db postgres.DB, questions []between) ([]parties, error) {
 	var payers []uuid.UUID
