@@ -45,8 +45,8 @@ func (c benchCmd) Run(ctx context.Context, p *program) (err error) {
 		o.Rounds, o.Load, o.Light = 1, 500*time.Millisecond, 500*time.Millisecond
 	}
 	if c.Start {
-		s, err := startSystem(ctx, p, c.Processes)
-		if err != nil {
+		var s *system
+		if s, err = startSystem(ctx, p, c.Processes); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, s.remove()) }()

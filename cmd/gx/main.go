@@ -39,6 +39,7 @@ type cli struct {
 	Migrate   migrateCmd   `cmd:"" group:"role" help:"Bring the schema of a database to this version."`
 
 	Contract contractCmd `cmd:"" group:"about" help:"Look at the contracts of the ledger."`
+	Openapi  openapiCmd  `cmd:"" group:"about" help:"Print the OpenAPI document of the HTTP API."`
 	Config   configCmd   `cmd:"" group:"about" help:"Look at the configuration."`
 	Version  versionCmd  `cmd:"" group:"about" help:"Show what this binary was built from."`
 }

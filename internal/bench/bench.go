@@ -68,13 +68,19 @@ type Report struct {
 
 	Baseline    Figure `json:"baseline"`
 	BaselineCPU Figure `json:"baselineCpuSecondsPer1000"` // of PostgreSQL
-	Accepted    Figure `json:"accepted"`
-	Share       Figure `json:"acceptedShare"` // of the baseline of the same round
-	Committed   Figure `json:"committed"`
-	Projected   Figure `json:"projected"`
-	Drain       Figure `json:"drainSeconds"`
-	AcceptP50   Figure `json:"acceptP50Ms"`
-	AcceptP99   Figure `json:"acceptP99Ms"`
+	// With the submitter held, where it is a process of its own: what the services can
+	// accept, and how fast what has piled up then becomes visible.
+	Alone      Figure `json:"acceptedAlone"`
+	AloneShare Figure `json:"acceptedAloneShare"`
+	Backlog    Figure `json:"backlogProjected"`
+	// With everything at work at the same time.
+	Accepted  Figure `json:"accepted"`
+	Share     Figure `json:"acceptedShare"` // of the baseline of the same round
+	Committed Figure `json:"committed"`
+	Projected Figure `json:"projected"`
+	Drain     Figure `json:"drainSeconds"`
+	AcceptP50 Figure `json:"acceptP50Ms"`
+	AcceptP99 Figure `json:"acceptP99Ms"`
 
 	LightAcceptP50  Figure `json:"lightAcceptP50Ms"`
 	LightAcceptP99  Figure `json:"lightAcceptP99Ms"`
@@ -109,6 +115,7 @@ type bench struct {
 
 // samples collects what the rounds give.
 type samples struct {
+	alone, aloneShare, backlog                                                    []float64
 	baseline, baselineCPU, accepted, share, committed, projected, drain, p50, p99 []float64
 	lightAccept50, lightAccept99, lightVisible50, lightVisible99                  []float64
 
@@ -119,10 +126,8 @@ type samples struct {
 // Run measures. It ends by itself, and leaves nothing behind but people who paid each other.
 func Run(ctx context.Context, o Options) (_ Report, err error) {
 	b := &bench{o: o.withDefaults()}
-	b.samples.cpu, b.samples.rest, b.samples.most = map[string][]float64{}, map[string]int64{}, map[string]int64{}
-	for name, u := range usages(b.o.PID, nil) {
-		b.samples.rest[name] = u.resident
-	}
+	b.samples.cpu, b.samples.most = map[string][]float64{}, map[string]int64{}
+	b.samples.rest = memory(look(b.o.PID, nil))
 	if b.db, err = pgx.Connect(ctx, b.o.Database); err != nil {
 		return b.report, fmt.Errorf("connect to the database: %w", err)
 	}
@@ -173,18 +178,28 @@ func (b *bench) round(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	before := usages(b.o.PID, names)
+	before := look(b.o.PID, names)
 	transactions, took, err := b.baseline.run(ctx, load)
 	if err != nil {
 		return err
 	}
 	rate := float64(transactions) / took.Seconds()
-	spent := usages(b.o.PID, names)[postgresGroup+forBaseline].cpu - before[postgresGroup+forBaseline].cpu
+	baselineCPU := spent(before, look(b.o.PID, names))[postgresGroup+forBaseline]
+
+	proceed, held := hold(b.o.PID, "gx submit")
+	var alone burst
+	if held {
+		alone, err = b.burst(ctx, load, proceed)
+		proceed()
+		if err != nil {
+			return err
+		}
+	}
 
 	stop := b.watchMemory()
-	before = usages(b.o.PID, names)
-	paid, err := b.burst(ctx, load)
-	after := usages(b.o.PID, names)
+	before = look(b.o.PID, names)
+	paid, err := b.burst(ctx, load, func() {})
+	cpu := spent(before, look(b.o.PID, names))
 	stop()
 	if err != nil {
 		return err
@@ -206,9 +221,14 @@ func (b *bench) round(ctx context.Context, i int) error {
 	s := &b.samples
 	add := func(to *[]float64, v float64) { *to = append(*to, v) }
 	add(&s.baseline, rate)
-	add(&s.baselineCPU, spent*1000/float64(transactions))
+	add(&s.baselineCPU, baselineCPU*1000/float64(transactions))
 	add(&s.accepted, accepted)
 	add(&s.share, accepted/rate)
+	if held {
+		add(&s.alone, float64(alone.accepted)/alone.accepting.Seconds())
+		add(&s.aloneShare, float64(alone.accepted)/alone.accepting.Seconds()/rate)
+		add(&s.backlog, float64(alone.accepted)/(alone.visible-alone.accepting).Seconds())
+	}
 	add(&s.committed, float64(paid.accepted)/committed.Seconds())
 	add(&s.projected, float64(paid.accepted)/paid.visible.Seconds())
 	add(&s.drain, (paid.visible - paid.accepting).Seconds())
@@ -218,11 +238,9 @@ func (b *bench) round(ctx context.Context, i int) error {
 	add(&s.lightAccept99, milliseconds(slow.accept, 0.99))
 	add(&s.lightVisible50, milliseconds(slow.visible, 0.50))
 	add(&s.lightVisible99, milliseconds(slow.visible, 0.99))
-	for name, u := range after {
-		if name == postgresGroup+forBaseline {
-			continue
-		}
-		s.cpu[name] = append(s.cpu[name], (u.cpu-before[name].cpu)*1000/float64(paid.accepted))
+	delete(cpu, postgresGroup+forBaseline)
+	for name, seconds := range cpu {
+		s.cpu[name] = append(s.cpu[name], seconds*1000/float64(paid.accepted))
 	}
 	b.report.Payments += paid.accepted
 	return nil
@@ -278,8 +296,8 @@ func (b *bench) watchMemory() (stop func()) {
 		tick := time.NewTicker(sampling)
 		defer tick.Stop()
 		for {
-			for name, u := range usages(b.o.PID, nil) {
-				b.samples.most[name] = max(b.samples.most[name], u.resident)
+			for name, bytes := range memory(look(b.o.PID, nil)) {
+				b.samples.most[name] = max(b.samples.most[name], bytes)
 			}
 			select {
 			case <-tick.C:
@@ -296,18 +314,15 @@ func (b *bench) conclude() {
 	r, s := &b.report, &b.samples
 	r.RoundCount, r.Clients, r.Load, r.LightRate = b.o.Rounds, b.o.Clients, b.o.Load.String(), b.o.LightRate
 	for to, from := range map[*Figure][]float64{
-		&r.Baseline: s.baseline, &r.BaselineCPU: s.baselineCPU, &r.Accepted: s.accepted, &r.Share: s.share, &r.Committed: s.committed, &r.Projected: s.projected, &r.Drain: s.drain,
+		&r.Baseline: s.baseline, &r.BaselineCPU: s.baselineCPU,
+		&r.Alone: s.alone, &r.AloneShare: s.aloneShare, &r.Backlog: s.backlog, &r.Accepted: s.accepted, &r.Share: s.share, &r.Committed: s.committed, &r.Projected: s.projected, &r.Drain: s.drain,
 		&r.AcceptP50: s.p50, &r.AcceptP99: s.p99, &r.LightAcceptP50: s.lightAccept50, &r.LightAcceptP99: s.lightAccept99,
 		&r.LightVisibleP50: s.lightVisible50, &r.LightVisibleP99: s.lightVisible99,
 	} {
 		*to = figure(from)
 	}
 	for _, name := range sortGroups(slices.Collect(maps.Keys(s.cpu))) {
-		p := Process{Name: name, CPU: figure(s.cpu[name])}
-		if name != self {
-			p.RestBytes, p.LoadBytes = s.rest[name], s.most[name]
-		}
-		r.Processes = append(r.Processes, p)
+		r.Processes = append(r.Processes, Process{name, figure(s.cpu[name]), s.rest[name], s.most[name]})
 	}
 	r.StartFirst, r.StartSecond = b.o.StartFirst.Seconds(), b.o.StartSecond.Seconds()
 	if spread := r.Baseline.Spread(); spread > noisy && b.o.Rounds > 1 {

@@ -47,7 +47,7 @@ func (r Report) Print(w io.Writer) error {
 	fmt.Fprintf(&out, "PostgreSQL %s: fsync %s, synchronous_commit %s, full_page_writes %s, wal_sync_method %s, shared_buffers %s.\n",
 		r.Machine.Postgres["server_version"], r.Machine.Postgres["fsync"], r.Machine.Postgres["synchronous_commit"],
 		r.Machine.Postgres["full_page_writes"], r.Machine.Postgres["wal_sync_method"], r.Machine.Postgres["shared_buffers"])
-	fmt.Fprintf(&out, "Rounds: %d, each %s of the baseline and then %s of payments, %d clients on loopback in the process of gx bench.\n",
+	fmt.Fprintf(&out, "Rounds: %d, each %s of the baseline and then %s of payments, %d clients on loopback in the process of gx bench.\nA payment is accepted when it is durable and its authenticated payer has a 202.\n",
 		r.RoundCount, r.Load, r.Load, r.Clients)
 	fmt.Fprintf(&out, "Baseline: BEGIN, INSERT, INSERT, COMMIT with %d bytes a row, each statement a round trip, prepared, by %d connections to the\nsame server (as pgbench -M prepared does it).\n\n", rowBytes, r.Clients)
 
@@ -57,7 +57,12 @@ func (r Report) Print(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "  \tmedian\tspread\n")
 	row("baseline, two inserts", r.Baseline, "%.0f/s")
-	row("payments accepted (202, durable, authenticated)", r.Accepted, "%.0f/s")
+	if len(r.Alone.Rounds) > 0 {
+		row("payments accepted, the submitter held meanwhile", r.Alone, "%.0f/s")
+		row("  as a share of the baseline", r.AloneShare, "%.2f")
+		row("  then visible, from the backlog", r.Backlog, "%.0f/s")
+	}
+	row("payments accepted, everything at work", r.Accepted, "%.0f/s")
 	row("  as a share of the baseline", r.Share, "%.2f")
 	row("payments committed, drain included", r.Committed, "%.0f/s")
 	row("payments projected, drain included", r.Projected, "%.0f/s")
@@ -75,13 +80,13 @@ func (r Report) Print(w io.Writer) error {
 		fmt.Fprintf(t, "  process\tCPU seconds per 1,000 payments\tspread\tmemory at rest\tunder load\n")
 		fmt.Fprintf(t, "  (the baseline: PostgreSQL, per 1,000 transactions)\t%.3f\t%.3f to %.3f\n", r.BaselineCPU.Median, r.BaselineCPU.Min, r.BaselineCPU.Max)
 		for _, p := range r.Processes {
-			memory := func(bytes int64) string {
+			mib := func(bytes int64) string {
 				if bytes == 0 {
 					return ""
 				}
 				return fmt.Sprintf("%d MiB", bytes>>20)
 			}
-			fmt.Fprintf(t, "  %s\t%.3f\t%.3f to %.3f\t%s\t%s\n", p.Name, p.CPU.Median, p.CPU.Min, p.CPU.Max, memory(p.RestBytes), memory(p.LoadBytes))
+			fmt.Fprintf(t, "  %s\t%.3f\t%.3f to %.3f\t%s\t%s\n", p.Name, p.CPU.Median, p.CPU.Min, p.CPU.Max, mib(p.RestBytes), mib(p.LoadBytes))
 		}
 		_ = t.Flush()
 	}

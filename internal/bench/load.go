@@ -102,10 +102,10 @@ type burst struct {
 	took      []time.Duration
 }
 
-// burst lets each client pay as fast as it can for a while, then waits until
-// every payment is visible: the last of each payer, since those of one account
-// keep their order.
-func (b *bench) burst(ctx context.Context, d time.Duration) (burst, error) {
+// burst lets each client pay as fast as it can for a while, calls accepted, and waits
+// until every payment is visible: the last of each payer, since those of one
+// account keep their order.
+func (b *bench) burst(ctx context.Context, d time.Duration, accepted func()) (burst, error) {
 	payers := make([]*payer, b.o.Clients)
 	defer func() {
 		for _, p := range payers {
@@ -129,6 +129,7 @@ func (b *bench) burst(ctx context.Context, d time.Duration) (burst, error) {
 	}
 	wg.Wait()
 	out.accepting = time.Since(out.begin)
+	accepted()
 	if err := errors.Join(errs...); err != nil {
 		return out, err
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -51,24 +52,21 @@ func loadAverage() (l [3]float64) {
 	return l
 }
 
-// usage is what a group of processes has used and uses.
-type usage struct {
-	cpu      float64 // seconds
-	resident int64   // bytes
-}
-
 // ticks are the units of CPU time in /proc: USER_HZ, which is 100 everywhere.
 const ticks = 100
 
-// usages reads /proc for a process and all its descendants, grouped by what they
-// are, and for this process. backends names the connections of PostgreSQL by
-// process id. Where there is no /proc it returns nothing.
-func usages(root int, backends map[int]string) map[string]usage {
-	type process struct {
-		parent int
-		name   string
-		usage
-	}
+// process is what /proc tells of a process.
+type process struct {
+	parent   int
+	name     string
+	group    string  // what it is, see look
+	cpu      float64 // seconds since its start
+	resident int64   // bytes
+}
+
+// processes reads /proc: root and all its descendants, and this process. Where
+// there is no /proc it returns nothing.
+func processes(root int) map[int]process {
 	all := map[int]process{}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -96,35 +94,70 @@ func usages(root int, backends map[int]string) map[string]usage {
 		number := func(i int) int64 { n, _ := strconv.ParseInt(f[i], 10, 64); return n }
 		all[pid] = process{
 			parent: int(number(1)), name: string(stat[open+1 : end]),
-			usage: usage{cpu: float64(number(11)+number(12)) / ticks, resident: number(21) * page},
+			cpu: float64(number(11)+number(12)) / ticks, resident: number(21) * page,
 		}
 	}
-	groups := map[string]usage{}
-	add := func(name string, u usage) {
-		g := groups[name]
-		groups[name] = usage{g.cpu + u.cpu, g.resident + u.resident}
-	}
-	belongs := func(pid int) bool {
-		for ; pid > 1; pid = all[pid].parent {
-			if pid == root {
-				return true
-			}
+	ours := map[int]process{}
+	for pid, p := range all {
+		ancestor := pid
+		for ancestor > 1 && ancestor != root {
+			ancestor = all[ancestor].parent
 		}
-		return false
+		if ancestor == root || pid == os.Getpid() {
+			ours[pid] = p
+		}
 	}
+	return ours
+}
+
+// look is processes with what each of them is. backends names the connections of
+// PostgreSQL by process id.
+func look(root int, backends map[int]string) map[int]process {
+	all := processes(root)
 	for pid, p := range all {
 		switch {
 		case pid == os.Getpid():
-			add(self, p.usage)
-		case !belongs(pid):
+			p.group = self
 		case strings.HasPrefix(p.name, "postgre"):
-			// Without memory: what backends share would count in each of them.
-			add(postgresGroup+backends[pid], usage{cpu: p.cpu})
+			p.group = postgresGroup + backends[pid]
 		default:
-			add(role(pid), p.usage)
+			p.group = role(pid)
+		}
+		all[pid] = p
+	}
+	return all
+}
+
+// spent returns the CPU seconds of each group between two looks.
+func spent(before, after map[int]process) map[string]float64 {
+	out := map[string]float64{}
+	for pid, p := range after {
+		out[p.group] += p.cpu - before[pid].cpu // what is new began with nothing
+	}
+	return out
+}
+
+// memory returns the resident bytes of each group of GX. PostgreSQL is left out:
+// what its processes share would count in each of them.
+func memory(all map[int]process) map[string]int64 {
+	out := map[string]int64{}
+	for _, p := range all {
+		if p.group != self && !strings.HasPrefix(p.group, postgresGroup) {
+			out[p.group] += p.resident
 		}
 	}
-	return groups
+	return out
+}
+
+// hold stops the process of a role until proceed is called. There is none when all
+// roles are in one process.
+func hold(root int, name string) (proceed func(), held bool) {
+	for pid, p := range processes(root) {
+		if pid != os.Getpid() && !strings.HasPrefix(p.name, "postgre") && role(pid) == name && syscall.Kill(pid, syscall.SIGSTOP) == nil {
+			return func() { _ = syscall.Kill(pid, syscall.SIGCONT) }, true
+		}
+	}
+	return func() {}, false
 }
 
 const (

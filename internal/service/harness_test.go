@@ -46,6 +46,7 @@ type system struct {
 	drain  atomic.Bool
 	deps   service.Deps
 	dsn    string
+	remote string // address that requests come from
 
 	contracts map[string]*contract
 }
@@ -79,7 +80,7 @@ func newSystem(t testing.TB, change ...func(*service.Deps)) *system {
 		Pool: pool, Outbox: outbox.New(outbox.Options{Clock: s.clock}), Watcher: watcher, Clock: s.clock,
 		Log: slog.New(slog.NewJSONHandler(s.log, nil)), Registerer: prometheus.NewRegistry(),
 		Keys: token.NewKeySet(pool, s.clock), Signer: s.signer, Passwords: s.hasher, Pepper: bytes.Repeat([]byte("p"), 32),
-		Version: "test", Draining: s.drain.Load,
+		Limits: door.Limits{}, Version: "test", Draining: s.drain.Load,
 	}
 	for _, c := range change {
 		c(&s.deps)
@@ -164,6 +165,9 @@ func (s *system) call(doorName, method, path, bearer string, body any, header ..
 	}
 	r := httptest.NewRequest(method, strings.Replace(strings.ReplaceAll(path, " ", "%20"), "//", "/", 1), strings.NewReader(text))
 	r.Header.Set("User-Agent", "test")
+	if s.remote != "" {
+		r.RemoteAddr = s.remote
+	}
 	if bearer != "" {
 		r.Header.Set("Authorization", "Bearer "+bearer)
 	}

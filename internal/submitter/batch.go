@@ -35,11 +35,11 @@ type batch struct {
 // work takes a batch to its end. An error is the database's or ctx's.
 func (s *session) work(ctx context.Context, b *batch) error {
 	if !b.stored {
-		items, err := s.prepare(ctx, b)
-		if err != nil {
-			return err
+		err := s.attempt(ctx, b)
+		if s.early.Add(-1) == 0 {
+			signal(s.quiet)
 		}
-		if done, err := s.endorseBatch(ctx, b, items); done || err != nil {
+		if err != nil || !b.stored {
 			return err
 		}
 	}
@@ -70,33 +70,37 @@ func (s *session) prepare(ctx context.Context, b *batch) ([]contract.BatchItem, 
 	return items, nil
 }
 
-// endorseBatch runs the commands and stores their transaction. When there is
-// none to submit, the batch is settled and done.
-func (s *session) endorseBatch(ctx context.Context, b *batch, items []contract.BatchItem) (done bool, err error) {
+// attempt runs the commands and stores their transaction. When there is none to
+// submit, the batch is settled.
+func (s *session) attempt(ctx context.Context, b *batch) error {
+	items, err := s.prepare(ctx, b)
+	if err != nil {
+		return err
+	}
 	args, err := contract.EncodeBatch(items)
 	if err != nil {
-		return true, s.fail(ctx, b, outbox.Fault, "", err.Error())
+		return s.fail(ctx, b, outbox.Fault, "", err.Error())
 	}
 	tx, err := s.endorse(ctx, ledger.Proposal{Identity: b.identity, Function: contract.BatchFunction, Args: args})
 	if ctx.Err() != nil {
-		return true, ctx.Err()
+		return ctx.Err()
 	}
 	if err != nil {
 		class, code, text := classify(err)
 		// The batch may be too large for the time it has.
 		b.smaller = class == outbox.Unavailable && errors.Is(err, context.DeadlineExceeded)
-		return true, s.fail(ctx, b, class, code, text)
+		return s.fail(ctx, b, class, code, text)
 	}
 	results, err := decode(b, tx.Result)
 	if err != nil {
-		return true, s.fail(ctx, b, outbox.Fault, "", err.Error())
+		return s.fail(ctx, b, outbox.Fault, "", err.Error())
 	}
 	b.tx, b.fates = tx, s.outcomes(b, tx.ID, results)
 	if allDeferred(results) {
-		return true, s.outbox.Settle(ctx, outbox.Settlement{Batch: b.id, Fates: b.fates})
+		return s.outbox.Settle(ctx, outbox.Settlement{Batch: b.id, Fates: b.fates})
 	}
 	b.stored = true
-	return false, s.outbox.Store(ctx, b.id, outbox.Transaction{ID: tx.ID, Bytes: tx.Bytes, Result: tx.Result})
+	return s.outbox.Store(ctx, b.id, outbox.Transaction{ID: tx.ID, Bytes: tx.Bytes, Result: tx.Result})
 }
 
 // decode reads the results of exactly the commands of the batch.
@@ -231,6 +235,13 @@ func (s *session) settle(ctx context.Context, b *batch, status ledger.Status) er
 	}
 	end.Fates = b.fates
 	return s.outbox.Settle(ctx, end)
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

@@ -30,6 +30,11 @@ type entry struct {
 	limit    int       // commands in the largest batch that may hold it; 0: no limit
 }
 
+// suspect reports whether e has failed more than once for a reason of its own or,
+// as it seems, of those beside it: nothing else may begin with it or before it
+// is stored, so that the next failure is its own.
+func (e *entry) suspect() bool { return e.Attempts > 1 }
+
 // lane is the hash of a key; the lowest bit tells that it is held shared. Keys
 // with the same hash do no more harm than to wait for each other.
 type lane uint64
@@ -138,19 +143,24 @@ func (q *line) hasten() {
 type bounds struct{ commands, bytes int }
 
 // pack takes the first entries that may run together off the line and holds
-// their lanes; none when nothing may run.
+// their lanes; none when nothing may run. Quiet tells that no batch is between
+// its beginning and its storage: a suspect waits for that, and others behind it.
 //
 // An entry that is passed over is not overtaken by a later one that clashes with
 // it. One that waits for its next attempt holds up only its exclusive lanes:
 // among those that append to a lane order means nothing.
-func (q *line) pack(now time.Time, b bounds) []*entry {
+func (q *line) pack(now time.Time, b bounds, quiet bool) []*entry {
 	clear(q.blocked)
 	var batch []*entry
 	bytes, kept, i := 0, 0, 0
 	for ; i < len(q.entries) && len(batch) < b.commands; i++ {
 		e := q.entries[i]
 		waits := e.due.After(now)
-		if !waits && q.free(e) && joins(e, batch) {
+		ready := !waits && q.free(e)
+		if ready && e.suspect() && (len(batch) > 0 || !quiet) {
+			break
+		}
+		if ready && joins(e, batch) {
 			if len(batch) > 0 && bytes+e.size > b.bytes {
 				break
 			}

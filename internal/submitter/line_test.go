@@ -1,5 +1,3 @@
-//go:build slow
-
 package submitter
 
 import (
@@ -37,32 +35,40 @@ func TestPack(t *testing.T) {
 	type line = []*entry
 	with := func(e *entry, f func(*entry)) *entry { f(e); return e }
 	waits := func(e *entry) { e.due = noon.Add(time.Second) }
+	suspect := func(position int64, lanes string) *entry {
+		return with(at(position, lanes), func(e *entry) { e.Attempts, e.limit = 2, 1 })
+	}
 	for name, c := range map[string]struct {
 		working, waiting line
 		bounds           bounds
 		want             []int64
+		early            bool // a batch is not stored yet
 	}{
-		"strangers":                        {nil, line{at(1, "A"), at(2, "B")}, bounds{9, 9}, []int64{1, 2}},
-		"one lane":                         {nil, line{at(1, "A"), at(2, "A"), at(3, "A")}, bounds{9, 9}, []int64{1, 2, 3}},
-		"a lane at work":                   {line{at(1, "A")}, line{at(2, "A"), at(3, "B")}, bounds{9, 9}, []int64{3}},
-		"no overtaking":                    {line{at(1, "A")}, line{at(2, "AB"), at(3, "BC"), at(4, "C"), at(5, "D")}, bounds{9, 9}, []int64{5}},
-		"shared at work":                   {line{at(1, "a")}, line{at(2, "a"), at(3, "A"), at(4, "a")}, bounds{9, 9}, []int64{2}},
-		"exclusive at work":                {line{at(1, "A")}, line{at(2, "a")}, bounds{9, 9}, nil},
-		"shared and exclusive in one":      {nil, line{at(1, "a"), at(2, "A"), at(3, "a")}, bounds{9, 9}, []int64{1, 2, 3}},
-		"out of order":                     {nil, line{at(3, "A"), at(1, "A"), at(2, "A")}, bounds{2, 9}, []int64{1, 2}},
-		"a retry holds up":                 {nil, line{with(at(1, "A"), waits), at(2, "A"), at(3, "a"), at(4, "B")}, bounds{9, 9}, []int64{4}},
-		"a retry that shares holds up not": {nil, line{with(at(1, "a"), waits), at(2, "A")}, bounds{9, 9}, []int64{2}},
-		"a retry is due":                   {nil, line{with(at(1, "A"), func(e *entry) { e.due = noon }), at(2, "A")}, bounds{9, 9}, []int64{1, 2}},
-		"count":                            {nil, line{at(1, "A"), at(2, "B"), at(3, "C")}, bounds{2, 9}, []int64{1, 2}},
-		"bytes":                            {nil, line{at(1, "A"), at(2, "B"), at(3, "C")}, bounds{9, 2}, []int64{1, 2}},
-		"too large goes alone":             {nil, line{with(at(1, "A"), func(e *entry) { e.size = 99 }), at(2, "B")}, bounds{9, 2}, []int64{1}},
-		"too large comes later":            {nil, line{at(1, "B"), with(at(2, "A"), func(e *entry) { e.size = 99 }), at(3, "C")}, bounds{9, 2}, []int64{1}},
-		"one signer":                       {nil, line{at(1, "A"), with(at(2, "B"), func(e *entry) { e.identity = role.SuperAdmin }), at(3, "B"), at(4, "C")}, bounds{9, 9}, []int64{1, 4}},
-		"limit of the first":               {nil, line{with(at(1, "A"), func(e *entry) { e.limit = 1 }), at(2, "B")}, bounds{9, 9}, []int64{1}},
-		"limit of a later one":             {nil, line{at(1, "A"), with(at(2, "B"), func(e *entry) { e.limit = 1 }), at(3, "B"), at(4, "C")}, bounds{9, 9}, []int64{1, 4}},
-		"limit that fits":                  {nil, line{at(1, "A"), with(at(2, "B"), func(e *entry) { e.limit = 2 }), at(3, "C")}, bounds{9, 9}, []int64{1, 2}},
-		"all at work":                      {line{at(1, "A")}, line{at(2, "A")}, bounds{9, 9}, nil},
-		"nothing":                          {nil, nil, bounds{9, 9}, nil},
+		"strangers":                        {nil, line{at(1, "A"), at(2, "B")}, bounds{9, 9}, []int64{1, 2}, false},
+		"one lane":                         {nil, line{at(1, "A"), at(2, "A"), at(3, "A")}, bounds{9, 9}, []int64{1, 2, 3}, false},
+		"a lane at work":                   {line{at(1, "A")}, line{at(2, "A"), at(3, "B")}, bounds{9, 9}, []int64{3}, false},
+		"no overtaking":                    {line{at(1, "A")}, line{at(2, "AB"), at(3, "BC"), at(4, "C"), at(5, "D")}, bounds{9, 9}, []int64{5}, false},
+		"shared at work":                   {line{at(1, "a")}, line{at(2, "a"), at(3, "A"), at(4, "a")}, bounds{9, 9}, []int64{2}, false},
+		"exclusive at work":                {line{at(1, "A")}, line{at(2, "a")}, bounds{9, 9}, nil, false},
+		"shared and exclusive in one":      {nil, line{at(1, "a"), at(2, "A"), at(3, "a")}, bounds{9, 9}, []int64{1, 2, 3}, false},
+		"out of order":                     {nil, line{at(3, "A"), at(1, "A"), at(2, "A")}, bounds{2, 9}, []int64{1, 2}, false},
+		"a retry holds up":                 {nil, line{with(at(1, "A"), waits), at(2, "A"), at(3, "a"), at(4, "B")}, bounds{9, 9}, []int64{4}, false},
+		"a retry that shares holds up not": {nil, line{with(at(1, "a"), waits), at(2, "A")}, bounds{9, 9}, []int64{2}, false},
+		"a retry is due":                   {nil, line{with(at(1, "A"), func(e *entry) { e.due = noon }), at(2, "A")}, bounds{9, 9}, []int64{1, 2}, false},
+		"count":                            {nil, line{at(1, "A"), at(2, "B"), at(3, "C")}, bounds{2, 9}, []int64{1, 2}, false},
+		"bytes":                            {nil, line{at(1, "A"), at(2, "B"), at(3, "C")}, bounds{9, 2}, []int64{1, 2}, false},
+		"too large goes alone":             {nil, line{with(at(1, "A"), func(e *entry) { e.size = 99 }), at(2, "B")}, bounds{9, 2}, []int64{1}, false},
+		"too large comes later":            {nil, line{at(1, "B"), with(at(2, "A"), func(e *entry) { e.size = 99 }), at(3, "C")}, bounds{9, 2}, []int64{1}, false},
+		"one signer":                       {nil, line{at(1, "A"), with(at(2, "B"), func(e *entry) { e.identity = role.SuperAdmin }), at(3, "B"), at(4, "C")}, bounds{9, 9}, []int64{1, 4}, false},
+		"limit of the first":               {nil, line{with(at(1, "A"), func(e *entry) { e.limit = 1 }), at(2, "B")}, bounds{9, 9}, []int64{1}, false},
+		"limit of a later one":             {nil, line{at(1, "A"), with(at(2, "B"), func(e *entry) { e.limit = 1 }), at(3, "B"), at(4, "C")}, bounds{9, 9}, []int64{1, 4}, false},
+		"limit that fits":                  {nil, line{at(1, "A"), with(at(2, "B"), func(e *entry) { e.limit = 2 }), at(3, "C")}, bounds{9, 9}, []int64{1, 2}, false},
+		"a suspect goes alone":             {nil, line{suspect(1, "A"), at(2, "B")}, bounds{9, 9}, []int64{1}, false},
+		"a suspect is not overtaken":       {nil, line{at(1, "A"), suspect(2, "B"), at(3, "C")}, bounds{9, 9}, []int64{1}, false},
+		"a suspect waits for quiet":        {nil, line{suspect(1, "A"), at(2, "B")}, bounds{9, 9}, nil, true},
+		"a suspect that waits for time":    {nil, line{with(suspect(1, "A"), waits), at(2, "B")}, bounds{9, 9}, []int64{2}, true},
+		"all at work":                      {line{at(1, "A")}, line{at(2, "A")}, bounds{9, 9}, nil, false},
+		"nothing":                          {nil, nil, bounds{9, 9}, nil, false},
 	} {
 		q := newLine()
 		for _, e := range c.working {
@@ -72,7 +78,7 @@ func TestPack(t *testing.T) {
 		for _, e := range c.waiting {
 			q.insert(e)
 		}
-		got := positions(q.pack(noon, c.bounds))
+		got := positions(q.pack(noon, c.bounds, !c.early))
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
@@ -89,7 +95,7 @@ func TestHasten(t *testing.T) {
 	a.outage = true
 	q.insert(a, b)
 	q.hasten()
-	if got := positions(q.pack(noon, bounds{9, 9})); !slices.Equal(got, []int64{1}) {
+	if got := positions(q.pack(noon, bounds{9, 9}, true)); !slices.Equal(got, []int64{1}) {
 		t.Errorf("%v", got)
 	}
 }
@@ -132,6 +138,10 @@ func TestLine(t *testing.T) {
 					e := at(p, rapid.StringMatching("[ABCabc]{1,3}").Draw(t, "lanes"))
 					e.size = rapid.IntRange(1, 10).Draw(t, "size")
 					e.limit = rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "limit")
+					e.Attempts = rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "attempts")
+					if e.Attempts > 0 {
+						e.limit = alone(e.Counters)
+					}
 					e.identity = rapid.SampledFrom(role.All[:2]).Draw(t, "identity")
 					if q.knows(e) {
 						t.Fatal("known")
@@ -142,12 +152,16 @@ func TestLine(t *testing.T) {
 			},
 			"pack": func(t *rapid.T) {
 				before := slices.Clone(q.entries)
-				batch := q.pack(now, limits)
+				quiet := len(batches) == 0 || rapid.Bool().Draw(t, "quiet")
+				batch := q.pack(now, limits, quiet)
 				bytes := 0
 				for i, e := range batch {
 					bytes += e.size
 					if e.identity != batch[0].identity || e.limit > 0 && e.limit < len(batch) || e.due.After(now) || i > 0 && batch[i-1].position >= e.position {
 						t.Fatalf("entry %d of %v does not belong there", i, positions(batch))
+					}
+					if e.suspect() && (!quiet || len(batch) > 1) {
+						t.Fatalf("suspect %d is not alone", e.position)
 					}
 					for _, other := range batches {
 						for _, o := range other {

@@ -1,5 +1,3 @@
-//go:build slow
-
 package submitter
 
 import (
@@ -121,8 +119,11 @@ func (f *faults) decide(_ context.Context, a ask) verb {
 		"status":  {"", unavailable, hang},
 	}[a.op]
 	v := choice[f.random.IntN(len(choice))]
-	if v == conflict {
+	switch {
+	case v == conflict:
 		f.conflicts++
+	case v == void && a.commands == 1:
+		return "" // it would be to blame, and die
 	}
 	return v
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,11 +27,14 @@ type session struct {
 
 	line    *line
 	working int  // batches
+	suspect bool // one of them holds a suspect
 	outages int  // calls in a row that found no ledger
 	more    bool // there may be commands that are not claimed
 
 	ctx   context.Context // of the work
 	done  chan *batch
+	early atomic.Int32  // batches that are not stored yet
+	quiet chan struct{} // signalled when there is none
 	tasks sync.WaitGroup
 }
 
@@ -45,7 +49,7 @@ const maxKnown = 1 << 20
 func (s *Submitter) lead(ctx context.Context, stopping <-chan struct{}, term lease.Term) error {
 	work, cancel := context.WithCancel(ctx)
 	l := &session{
-		Submitter: s, line: newLine(), more: true, ctx: work, done: make(chan *batch),
+		Submitter: s, line: newLine(), more: true, ctx: work, done: make(chan *batch), quiet: make(chan struct{}, 1),
 		outbox: &outbox.Leader{Pool: s.pool, Term: term, Worker: s.worker, Clock: s.o.Clock, Random: s.o.Random, Policy: s.o.Policy},
 	}
 	defer func() {
@@ -124,6 +128,7 @@ func (s *session) loop(stopping <-chan struct{}) error {
 			if err := s.finish(b); err != nil {
 				return err
 			}
+		case <-s.quiet:
 		case <-s.o.Outbox.Woken():
 			s.more = true
 		case <-tick.C:
@@ -141,6 +146,9 @@ func (s *session) loop(stopping <-chan struct{}) error {
 // slots is how many more batches may be at work. While the breaker is not
 // closed nothing is claimed; when it is half open, one batch is its probe.
 func (s *session) slots() int {
+	if s.suspect && s.early.Load() > 0 {
+		return 0
+	}
 	switch s.breaker.State() {
 	case gobreaker.StateOpen:
 		return 0
@@ -162,7 +170,7 @@ func (s *session) dispatch(further bool) error {
 			}
 		}
 		for s.slots() > 0 {
-			entries := s.line.pack(now, bounds{s.o.MaxBatch, s.o.MaxBytes})
+			entries := s.line.pack(now, bounds{s.o.MaxBatch, s.o.MaxBytes}, s.early.Load() == 0)
 			if entries == nil {
 				break
 			}
@@ -243,6 +251,10 @@ func alone(n outbox.Counters) int { return min(n.Attempts, 1) }
 // begin lets a goroutine work on a batch.
 func (s *session) begin(b *batch) {
 	s.working++
+	if !b.stored {
+		s.early.Add(1)
+		s.suspect = b.entries[0].suspect()
+	}
 	s.metrics.batch.Observe(float64(len(b.entries)))
 	go func() {
 		b.err = s.work(s.ctx, b)

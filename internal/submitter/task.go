@@ -2,9 +2,12 @@ package submitter
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"gxcoin.money/gx/internal/platform/lease"
 )
 
 // Job is a periodic duty of the leader, such as to look for what has expired.
@@ -72,7 +75,7 @@ func (s *session) runTask(t *task, now time.Time) {
 	if s.ctx.Err() != nil {
 		return
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, lease.ErrLost) {
 		s.o.Log.Error("task failed", "task", t.name, "error", err)
 	}
 	s.metrics.task(t.name, err)

@@ -22,13 +22,13 @@ func Register(d *door.Door) {
 	public := door.Policy{Public: true}
 
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/auth/login", ID: "staffLogin", Summary: "Log in as staff",
-		Policy: public}, s.login)
+		Policy: public, Limit: door.ClassLoginBy}, s.login)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/auth/mfa/verify", ID: "verifyMfa", Summary: "Show your second factor to end a login",
-		Policy: public}, s.verifyMFA)
+		Policy: public, Limit: door.ClassLoginBy}, s.verifyMFA)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/auth/refresh", ID: "staffRefresh", Summary: "Exchange a refresh token for new tokens",
 		Policy: public}, s.refresh)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/auth/invitation", ID: "acceptInvitation", Summary: "Set the password of a new account",
-		Policy: public}, s.acceptInvitation)
+		Policy: public, Limit: door.ClassLoginBy}, s.acceptInvitation)
 	s.own()
 	s.operations()
 	s.approving()
@@ -67,7 +67,9 @@ func Register(d *door.Door) {
 		Policy: staff(door.UserList)}, s.pendingOnchain)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/admin/users/frozen", ID: "listFrozen", Summary: "People whose account is frozen",
 		Policy: staff(door.UserList)}, s.frozen)
-	door.Register(d, operate("/users/{userId}/freeze", "freezeUser", "Freeze a person's account", door.UserFreeze), s.freeze)
+	freeze := operate("/users/{userId}/freeze", "freezeUser", "Freeze a person's account", door.UserFreeze)
+	freeze.Limit = door.ClassFreeze
+	door.Register(d, freeze, s.freeze)
 	door.Register(d, operate("/users/{userId}/unfreeze", "unfreezeUser", "End a freeze", door.UserUnfreeze), s.unfreeze)
 	for _, standing := range []struct {
 		path, id, summary string
@@ -88,7 +90,7 @@ func Register(d *door.Door) {
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/users/{userId}/deny", ID: "denyUser", Summary: "Deny a person",
 		Policy: staff(door.UserDeny), Idempotency: door.KeyAccepted}, s.deny)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/users/batch-register-onchain", ID: "registerOnchain", Summary: "Put approved people on the ledger",
-		Policy: staff(door.UserRegisterOnchain), Idempotency: door.KeyRequired, Status: http.StatusAccepted, MaxBody: httpkit.LargeBody}, s.registerOnchain)
+		Policy: staff(door.UserRegisterOnchain), Limit: door.ClassBatch, Idempotency: door.KeyRequired, Status: http.StatusAccepted, MaxBody: httpkit.LargeBody}, s.registerOnchain)
 }
 
 // own adds what a member of staff does with their own account.

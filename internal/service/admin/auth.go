@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -60,7 +61,12 @@ type LoginResponse struct {
 type loginOutput struct{ Body LoginResponse }
 
 func (s admin) login(ctx context.Context, in *loginInput) (*loginOutput, error) {
-	id, err := s.named(ctx, strings.TrimSpace(in.Body.Username))
+	name := strings.TrimSpace(in.Body.Username)
+	key := "staff:" + hex.EncodeToString(s.Index.Sum("login", strings.ToLower(name)))
+	if err := s.Spend(ctx, door.ClassLogin, key); err != nil {
+		return nil, err
+	}
+	id, err := s.named(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +78,7 @@ func (s admin) login(ctx context.Context, in *loginInput) (*loginOutput, error) 
 		return nil, s.refused(ctx, id, problem.New(http.StatusUnauthorized, "INVALID_CREDENTIALS",
 			"The name or the password is wrong, or there were too many attempts; try again later."))
 	}
+	s.Refund(ctx, door.ClassLogin, key)
 	a, err := s.account(ctx, id)
 	if err != nil {
 		return nil, err

@@ -62,6 +62,10 @@ func (s admin) verifyMFA(ctx context.Context, in *verifyInput) (*loginOutput, er
 	if err != nil {
 		return nil, fmt.Errorf("read challenge: %w", err)
 	}
+	key := "mfa:" + id.String()
+	if err := s.Spend(ctx, door.ClassLogin, key); err != nil {
+		return nil, err
+	}
 	ok, err := s.proveSecondFactor(ctx, id, in.Body.Code)
 	if err != nil {
 		return nil, err
@@ -69,6 +73,7 @@ func (s admin) verifyMFA(ctx context.Context, in *verifyInput) (*loginOutput, er
 	if !ok {
 		return nil, s.refused(ctx, id, errMFA)
 	}
+	s.Refund(ctx, door.ClassLogin, key)
 	a, err := s.account(ctx, id)
 	if err != nil {
 		return nil, err

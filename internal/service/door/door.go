@@ -41,8 +41,13 @@ type Deps struct {
 	Passwords  *password.Hasher // identity and admin only
 	Pepper     []byte           // key of the hashes by which people are found; identity and admin only
 	Fields     *sealed.Ring     // keys of personal data; identity and admin, and whoever shows names
-	Proxies    ratelimit.Proxies
-	RequireMFA bool // of staff from ADMIN on
+	RequireMFA bool             // of staff from ADMIN on
+
+	Limiter   ratelimit.Limiter // shared by processes; each counts for itself when nil
+	Limits    Limits            // DefaultLimits when nil
+	Proxies   ratelimit.Proxies // whose X-Forwarded-For is believed; loopback when nil
+	Unlimited []netip.Prefix    // clients without limits; loopback when nil
+
 	// CriticalQuorum is how many others have to approve what is critical; one when zero.
 	CriticalQuorum int
 	Version        string
@@ -62,6 +67,7 @@ type Door struct {
 	problems   []error
 	sessions   *sessionCache
 	operations map[string]Operation
+	limiters   limiters
 }
 
 // Handler serves the routes of a door.
@@ -95,6 +101,9 @@ func New(name string, deps Deps, register func(*Door)) (*Handler, error) {
 		return nil, err
 	}
 	d.Index = index
+	if err := d.limit(); err != nil {
+		return nil, fmt.Errorf("door %s: %w", name, err)
+	}
 	h, err := httpkit.NewHandler(mux, httpkit.Options{Log: deps.Log, Clock: deps.Clock, Registerer: deps.Registerer})
 	if err != nil {
 		return nil, fmt.Errorf("door %s: %w", name, err)
@@ -143,6 +152,7 @@ type call struct {
 	held       bool       // the caller may ask for what the route does, but not do it
 
 	client    netip.Addr
+	free      bool // of limits
 	userAgent string
 }
 

@@ -36,6 +36,7 @@ type Route struct {
 	Summary     string
 	Policy      Policy
 	Idempotency Idempotency
+	Limit       Class  // by the policy when empty
 	MaxBody     int64  // bytes; httpkit.DefaultBody when zero
 	Status      int    // of success; 200 when zero
 	Cache       string // Cache-Control of success; no-store when empty
@@ -131,11 +132,18 @@ func (d *Door) admit(hc huma.Context, r Route) (c call, err error) {
 		route: r.Method + " " + r.Path, wait: preferredWait(hc.Header("Prefer")),
 		client: d.Proxies.Client(request.RemoteAddr, request.Header.Values("X-Forwarded-For")...), userAgent: clip(request.UserAgent(), 200),
 	}
+	c.free = d.free(c.client)
+	if err := d.flood(c, r); err != nil {
+		return c, err
+	}
 	if !r.Policy.Public {
 		if c.who, err = d.authenticate(ctx, hc.Header("Authorization"), r.Policy); err != nil {
 			return c, err
 		}
 		httpkit.From(ctx).Principal = c.who.String()
+	}
+	if err := d.pace(hc, c, r); err != nil {
+		return c, err
 	}
 	if c.key, err = idempotencyKey(hc, r.Idempotency); err != nil {
 		return c, err

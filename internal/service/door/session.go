@@ -147,6 +147,9 @@ func (d *Door) RefreshSession(ctx context.Context, audience token.Audience, refr
 		case !now.Before(s.Expires):
 			return errSessionIdle
 		}
+		if err := d.Spend(ctx, ClassRefresh, s.Session.String()); err != nil {
+			return err
+		}
 		life := CustomerSession
 		if audience == token.Staff {
 			life = StaffSession(s.Role)

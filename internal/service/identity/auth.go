@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -61,8 +62,13 @@ func customer(id uuid.UUID) string { return door.Principal{Kind: token.Customers
 
 func (s identity) login(ctx context.Context, in *loginInput) (*sessionOutput, error) {
 	var rules people.Rules
+	email := rules.Email("email", in.Body.Email)
+	account := "person:" + hex.EncodeToString(s.Index.Sum("login", email))
+	if err := s.Spend(ctx, door.ClassLogin, account); err != nil {
+		return nil, err
+	}
 	var id uuid.UUID
-	err := s.Pool.QueryRow(ctx, `SELECT profile_id FROM app.people WHERE lower(email) = $1`, rules.Email("email", in.Body.Email)).Scan(&id)
+	err := s.Pool.QueryRow(ctx, `SELECT profile_id FROM app.people WHERE lower(email) = $1`, email).Scan(&id)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("find person: %w", err)
 	}
@@ -74,6 +80,7 @@ func (s identity) login(ctx context.Context, in *loginInput) (*sessionOutput, er
 		return nil, problem.New(http.StatusUnauthorized, "invalid_credentials",
 			"The e-mail or the password is wrong, or there were too many attempts; try again later.")
 	}
+	s.Refund(ctx, door.ClassLogin, account)
 	return s.session(ctx, s.Pool, id, "USER_LOGIN")
 }
 

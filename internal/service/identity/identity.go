@@ -23,9 +23,9 @@ func Register(d *door.Door) {
 	own := door.Policy{Object: door.Profile}
 
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/auth/register", ID: "register", Summary: "Register a person",
-		Policy: public, Status: http.StatusCreated}, s.register)
+		Policy: public, Limit: door.ClassRegister, Status: http.StatusCreated}, s.register)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/auth/login", ID: "login", Summary: "Log in with e-mail and password",
-		Policy: public}, s.login)
+		Policy: public, Limit: door.ClassLoginBy}, s.login)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/auth/refresh", ID: "refresh", Summary: "Exchange a refresh token for new tokens",
 		Policy: public}, s.refresh)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/auth/logout", ID: "logout", Summary: "End the session of a refresh token",
@@ -49,7 +49,7 @@ func Register(d *door.Door) {
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/users/{profileId}", ID: "getUser", Summary: "A profile",
 		Policy: door.Policy{Object: door.Profile, Staff: door.UserView}, Cache: door.CachePrivate}, s.user)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/users/{profileId}/kyc", ID: "submitKyc", Summary: "Submit evidence of your identity",
-		Policy: own, Idempotency: door.KeyAccepted, Status: http.StatusCreated}, s.submitKYC)
+		Policy: own, Limit: door.ClassEvidence, Idempotency: door.KeyAccepted, Status: http.StatusCreated}, s.submitKYC)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/users/{profileId}/kyc", ID: "getKyc", Summary: "Your latest evidence",
 		Policy: door.Policy{Object: door.Profile, Staff: door.UserView}, Cache: door.CachePrivate}, s.kyc)
 }
