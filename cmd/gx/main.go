@@ -27,6 +27,8 @@ type cli struct {
 	Demo   demoCmd   `cmd:"" group:"machine" help:"Play the demo on a running system: people register, are approved and pay each other."`
 	Bench  benchCmd  `cmd:"" group:"machine" help:"Measure a running system beside a bare transaction on the same PostgreSQL."`
 
+	Verify verifyCmd `cmd:"" group:"machine" help:"Prove that the read model is what the ledger says, key by key."`
+
 	Audit auditCmd `cmd:"" group:"machine" help:"Look after the audit trail."`
 	Key   keyCmd   `cmd:"" group:"machine" help:"Make and replace keys."`
 

@@ -44,7 +44,7 @@ func (p *pass) chain(ctx context.Context) error {
 	if p.report.Height == 0 {
 		return nil
 	}
-	applied, err := readmodel.Checkpoint(ctx, p.pool)
+	applied, err := readmodel.Checkpoint(ctx, p.db)
 	if err != nil {
 		return fmt.Errorf("verifier: %w", err)
 	}

@@ -123,7 +123,7 @@ func (p *pass) walk(ctx context.Context, w *walk, after []any) (units []unit, la
 		}
 		sql += " AND (" + columns + ") > (" + strings.Join(places, ", ") + ")"
 	}
-	rows, err := p.pool.Query(ctx, sql+" ORDER BY "+columns+fmt.Sprintf(" LIMIT %d", contract.MaxExport), after...)
+	rows, err := p.db.Query(ctx, sql+" ORDER BY "+columns+fmt.Sprintf(" LIMIT %d", contract.MaxExport), after...)
 	if err != nil {
 		return nil, nil, 0, fmt.Errorf("verifier: walk %s: %w", w.from, err)
 	}

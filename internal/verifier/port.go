@@ -91,7 +91,7 @@ func (p *pass) objects(ctx context.Context, prefix []string) ([]contract.Exporte
 func (p *pass) await(ctx context.Context, height uint64) error {
 	until := time.Now().Add(p.o.Patience)
 	for {
-		c, err := readmodel.Checkpoint(ctx, p.pool)
+		c, err := readmodel.Checkpoint(ctx, p.db)
 		switch {
 		case err != nil:
 			return fmt.Errorf("verifier: %w", err)

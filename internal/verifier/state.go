@@ -204,7 +204,7 @@ func (p *pass) rows(ctx context.Context, k *kind, units []unit) (map[string]fiel
 }
 
 func (p *pass) query(ctx context.Context, sql string, args ...any) ([]fields, error) {
-	rows, err := p.pool.Query(ctx, sql, args...)
+	rows, err := p.db.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 // supply checks that no Qirat is missing and none is there twice: in one
 // snapshot of the read model, and on the ledger when that stood still.
 func (p *pass) supply(ctx context.Context) error {
-	s, err := readmodel.Supply(ctx, p.pool)
+	s, err := readmodel.Supply(ctx, p.db)
 	if err != nil {
 		return fmt.Errorf("verifier: %w", err)
 	}

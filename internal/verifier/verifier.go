@@ -18,9 +18,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"gxcoin.money/gx/internal/ledger"
+	"gxcoin.money/gx/internal/platform/postgres"
+	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/protocol/qirat"
 )
 
@@ -28,6 +28,9 @@ var (
 	// ErrBehind reports a read model that does not follow the ledger: nothing
 	// can be said about it.
 	ErrBehind = errors.New("verifier: the read model does not follow the ledger")
+	// ErrForeign reports a read model with more blocks than the ledger: it was
+	// made from another one.
+	ErrForeign = errors.New("verifier: the read model is not of this ledger")
 	// ErrViolation is the error of a report with violations.
 	ErrViolation = errors.New("verifier: the read model is not what the ledger says")
 	// ErrUnsettled is the error of a report without violations in which some
@@ -131,17 +134,26 @@ func (r *Report) Total() (n uint64) {
 	return n
 }
 
-// Verify compares everything once. The pool needs the rights of gx_verifier. An
-// error means that the verification could not be made; what it found is in the
-// report.
-func Verify(ctx context.Context, pool *pgxpool.Pool, l ledger.Ledger, o Options) (*Report, error) {
-	p := &pass{pool: pool, ledger: l, o: o.withDefaults(), begin: time.Now(), report: &Report{Violations: []Violation{}, Unsettled: []Place{}}}
+// Verify compares everything once. db is a pool with the rights of gx_verifier.
+// An error means that the verification could not be made; what it found is in
+// the report.
+func Verify(ctx context.Context, db postgres.DB, l ledger.Ledger, o Options) (*Report, error) {
+	p := &pass{db: db, ledger: l, o: o.withDefaults(), begin: time.Now(), report: &Report{Violations: []Violation{}, Unsettled: []Place{}}}
 	p.report.StartedAt = p.begin.UTC()
 	height, err := p.height(ctx)
 	if err != nil {
 		return nil, err
 	}
 	p.report.Height = height
+	if c, err := readmodel.Checkpoint(ctx, db); err != nil {
+		return nil, fmt.Errorf("verifier: %w", err)
+	} else if c.Block >= int64(height) {
+		if height, err = p.height(ctx); err != nil {
+			return nil, err
+		} else if c.Block >= int64(height) {
+			return nil, fmt.Errorf("%w: it has block %d of a ledger with %d blocks", ErrForeign, c.Block, height)
+		}
+	}
 	if err := p.await(ctx, height); err != nil {
 		return nil, err
 	}
@@ -160,7 +172,7 @@ func Verify(ctx context.Context, pool *pgxpool.Pool, l ledger.Ledger, o Options)
 
 // pass is one verification.
 type pass struct {
-	pool   *pgxpool.Pool
+	db     postgres.DB
 	ledger ledger.Ledger
 	o      Options
 	begin  time.Time

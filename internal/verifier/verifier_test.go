@@ -250,6 +250,10 @@ func TestNoAnswer(t *testing.T) {
 	if _, err := Verify(t.Context(), w.sees, w, o); !errors.Is(err, ErrBehind) {
 		t.Errorf("behind: %v", err)
 	}
+	w.exec(`UPDATE read.checkpoint SET block = 7`)
+	if _, err := Verify(t.Context(), w.sees, w, o); !errors.Is(err, ErrForeign) {
+		t.Errorf("another ledger: %v", err)
+	}
 	w.Fail(fmt.Errorf("%w: gone", ledger.ErrUnavailable))
 	if _, err := Verify(t.Context(), w.sees, w, o); !errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("gone: %v", err)

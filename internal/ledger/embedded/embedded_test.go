@@ -492,7 +492,7 @@ func TestMetrics(t *testing.T) {
 				got[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 		}
-		return got["ledger_block_height"] == 2 && got["ledger_commit_seconds"] == 2
+		return got["ledger_block_height"] == 2 && got["ledger_transactions_total MVCC_READ_CONFLICT"] == 1
 	})
 	for name, want := range map[string]float64{
 		"ledger_block_height": 2, "ledger_transactions_total VALID": 1, "ledger_transactions_total MVCC_READ_CONFLICT": 1,
