@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"gxcoin.money/gx/contract"
+	"gxcoin.money/gx/internal/ledger"
+	"gxcoin.money/gx/internal/ledger/embedded"
+	"gxcoin.money/gx/internal/ledger/fabric"
+	"gxcoin.money/gx/internal/platform/postgres"
+	"gxcoin.money/gx/internal/verifier"
+)
+
+type verifyCmd struct {
+	Rate             int           `placeholder:"N" default:"0" help:"Keys, rows and blocks that are compared a second; 0 is as many as possible."`
+	Patience         time.Duration `placeholder:"DURATION" default:"30s" help:"How long to wait for the projector, and for a key that changes to stand still; ${default} by default."`
+	operatedSettings `embed:""`
+	ledgerSettings   `embed:""`
+	outputSettings   `embed:""`
+}
+
+// Validate says what cannot be.
+func (c verifyCmd) Validate() error {
+	if c.Rate < 0 || c.Patience <= 0 {
+		return fmt.Errorf("--rate can't be less than 0, and --patience must be more")
+	}
+	return nil
+}
+
+// Run compares the read model with the ledger and prints what differs; it fails
+// when something does.
+func (c verifyCmd) Run(ctx context.Context, p *program) error {
+	pool, err := c.open(ctx, "gx_verifier")
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	return c.withLedger(ctx, pool, func(ctx context.Context, l ledger.Ledger) error {
+		report, err := c.verify(ctx, p, pool, l)
+		if err != nil {
+			return err
+		}
+		if err := c.json(p, report); err != nil {
+			return err
+		}
+		if w := c.text(p); w != nil {
+			if err := printReport(w, report); err != nil {
+				return err
+			}
+		}
+		return report.Err()
+	})
+}
+
+// verify verifies once and tells how far it has come.
+func (c verifyCmd) verify(ctx context.Context, p *program, db postgres.DB, l ledger.Ledger) (*verifier.Report, error) {
+	said := newConsole(p.stderr)
+	said.step("verify")
+	defer said.finish("")
+	return verifier.Verify(ctx, db, l, verifier.Options{Rate: c.Rate, Patience: c.Patience, Progress: func(now verifier.Progress) {
+		said.progress(fmt.Sprintf("%s; %s, %s", now.Subject, count(int64(now.Compared), "comparison"), count(int64(now.Violations), "violation")))
+	}})
+}
+
+// withLedger runs f with the ledger that db has, or the settings name, for reading.
+func (s ledgerSettings) withLedger(ctx context.Context, pool *pgxpool.Pool, f func(ctx context.Context, l ledger.Ledger) error) error {
+	connection, err := s.connection()
+	if err != nil {
+		return err
+	}
+	if connection == nil {
+		return f(ctx, embedded.New(pool, contract.Invoke, embedded.Options{}))
+	}
+	l, err := fabric.New(*connection, fabric.Options{})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := l.Run(ctx); ctx.Err() == nil {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		defer cancel()
+		return f(ctx, l)
+	})
+	return g.Wait()
+}
+
+// printReport prints what was compared and every difference.
+func printReport(out io.Writer, r *verifier.Report) error {
+	if len(r.Violations) > 0 {
+		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "SUBJECT\tKEY\tWHERE\tFIELD\tLEDGER\tREAD MODEL")
+		for _, v := range r.Violations {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", v.Subject, strings.Join(v.Key, " "), v.Table, v.Field, v.Ledger, v.Read)
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		fmt.Fprintln(out)
+	}
+	for _, at := range r.Unsettled {
+		fmt.Fprintf(out, "%s %q changed whenever it was looked at.\n", at.Subject, at.Key)
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "SUBJECT\tON THE LEDGER\tROWS LOOKED UP\t")
+	for _, c := range r.Compared {
+		fmt.Fprintf(w, "%s\t%d\t%d\t\n", c.Subject, c.Ledger, c.Rows)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	onLedger := "blocks arrived while it was counted"
+	if r.Supply.Ledger != nil {
+		onLedger = r.Supply.Ledger.String()
+	}
+	_, err := fmt.Fprintf(out, "\nSupply %s Qirat; in the read model %s, on the ledger %s.\n%s, %s, in %.1f s, from block %d on.\n", r.Supply.Max, r.Supply.Read, onLedger,
+		count(int64(r.Total()), "comparison"), count(int64(len(r.Violations)), "violation"), r.Seconds, r.Height)
+	return err
+}
