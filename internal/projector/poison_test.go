@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
@@ -170,6 +171,57 @@ func TestOtherPoison(t *testing.T) {
 	}
 	if n := readmodeltest.Dump(t, r.owner)["event_log"]; len(n) != 10 {
 		t.Errorf("%d events in the log", len(n))
+	}
+}
+
+// A condemned read model halts the projector, at work and at rest, over a restart
+// and for whoever leads next, until it is acquitted.
+func TestCondemned(t *testing.T) {
+	for name, busy := range map[string]bool{"at rest": false, "at work": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.open()
+			p, stop := r.start(func(o *Options) {
+				if busy {
+					o.Heartbeat = time.Hour // only what it writes can tell
+				}
+			})
+			r.applied(r.chain.Append(r.pay(1)))
+			eventually(t, "live", func() bool { s, _ := p.State(); return s == Live })
+			if err := readmodel.Condemn(t.Context(), r.pool, "alice has too much"); err != nil {
+				t.Fatal(err)
+			}
+			if err := readmodel.Condemn(t.Context(), r.pool, "a later one"); err != nil {
+				t.Fatal(err)
+			}
+			var b ledger.Block
+			if busy {
+				b = r.chain.Append(r.pay(2))
+			}
+			halted := func() bool {
+				s, reason := p.State()
+				return s == Halted && strings.HasSuffix(reason, "alice has too much")
+			}
+			eventually(t, "halted", halted)
+			if err := p.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "halted") {
+				t.Errorf("ready: %v", err)
+			}
+			stop()
+			p, _ = r.start()
+			eventually(t, "halted again", halted)
+			if !busy {
+				b = r.chain.Append(r.pay(2))
+			}
+			if c := r.checkpoint(); c.Block != int64(b.Number)-1 || c.Violation != "alice has too much" {
+				t.Errorf("checkpoint: %+v", c)
+			}
+			if found, err := readmodel.Acquit(t.Context(), r.pool); err != nil || !found {
+				t.Errorf("acquitted: %t, %v", found, err)
+			}
+			r.applied(b)
+			eventually(t, "ready", func() bool { return p.Check(t.Context()) == nil })
+			r.checkBalances()
+		})
 	}
 }
 

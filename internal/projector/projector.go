@@ -13,8 +13,9 @@
 //
 // STARTING reads the stored checkpoint and opens the block stream there.
 // CATCHING_UP applies many transactions in one database transaction, LIVE a
-// block as it arrives. HALTED means that data cannot be applied: it stays until
-// an operator resolves the dead letter or a retry succeeds, and reads go on.
+// block as it arrives. HALTED means that data cannot be applied, or that the
+// verifier has found the read model wrong: it stays until an operator resolves
+// the dead letter, acquits the read model or a retry succeeds, and reads go on.
 //
 // Every database transaction of the leader proves its lease term first, then
 // locks the checkpoint and compares it with what the leader believes; events
@@ -39,6 +40,8 @@ import (
 	"gxcoin.money/gx/internal/ledger"
 	"gxcoin.money/gx/internal/platform/clock"
 	"gxcoin.money/gx/internal/platform/lease"
+	"gxcoin.money/gx/internal/platform/postgres"
+	"gxcoin.money/gx/internal/readmodel"
 )
 
 // State is where a projector is.
@@ -58,6 +61,7 @@ var States = []State{Standby, Starting, CatchingUp, Live, Halted}
 // Options of a projector. Zero values take the defaults.
 type Options struct {
 	Channel    string // names the lease; default "gx"
+	Schema     string // of the read model; default readmodel.Live
 	Holder     string // names this process in the lease, unlike any other; default host and process id
 	Clock      clock.Clock
 	Log        *slog.Logger
@@ -80,6 +84,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Channel == "" {
 		o.Channel = "gx"
+	}
+	if o.Schema == "" {
+		o.Schema = readmodel.Live
 	}
 	if o.Holder == "" {
 		host, _ := os.Hostname()
@@ -106,6 +113,7 @@ func (o Options) withDefaults() Options {
 // Projector is one process's candidate for the projector of a channel.
 type Projector struct {
 	pool    *pgxpool.Pool
+	db      postgres.DB // pool, with the tables of the schema
 	ledger  ledger.Ledger
 	o       Options
 	metrics *metrics
@@ -120,7 +128,7 @@ type Projector struct {
 // New returns a projector over a pool with role gx_projector.
 func New(pool *pgxpool.Pool, l ledger.Ledger, o Options) *Projector {
 	o = o.withDefaults()
-	p := &Projector{pool: pool, ledger: l, o: o, metrics: newMetrics(o.Registerer), state: Standby, changed: make(chan struct{}, 1)}
+	p := &Projector{pool: pool, db: readmodel.In(pool, o.Schema), ledger: l, o: o, metrics: newMetrics(o.Registerer), state: Standby, changed: make(chan struct{}, 1)}
 	p.metrics.state(Standby)
 	return p
 }
@@ -254,7 +262,7 @@ func judge(err error) verdict {
 	switch {
 	case errors.Is(err, lease.ErrLost), errors.Is(err, errSurprise):
 		return stepDown
-	case errors.As(err, &broken), errors.As(err, &poison):
+	case errors.As(err, &broken), errors.As(err, &poison), errors.Is(err, readmodel.ErrCondemned):
 		return halt
 	}
 	return retry

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,12 +29,22 @@ type session struct {
 	at readmodel.Position // applied and committed, as this leader believes
 
 	lag lag
+
+	following sync.Mutex
+	interrupt context.CancelCauseFunc // ends follow; nil while it does not run
 }
 
 // follow applies blocks from the stored checkpoint until an error.
-func (s *session) follow(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+func (s *session) follow(ctx context.Context) (err error) {
+	ctx, interrupt := context.WithCancelCause(ctx)
+	s.setInterrupt(interrupt)
+	defer func() {
+		s.setInterrupt(nil)
+		if cause := context.Cause(ctx); errors.Is(cause, readmodel.ErrCondemned) {
+			err = cause
+		}
+		interrupt(nil)
+	}()
 	if err := s.start(ctx); err != nil {
 		return err
 	}
@@ -45,7 +56,7 @@ func (s *session) follow(ctx context.Context) error {
 		failed <- s.read(ctx, started, blocks)
 	}()
 	defer func() {
-		cancel()
+		interrupt(nil)
 		for range blocks { // until the reader has gone
 		}
 	}()
@@ -63,6 +74,12 @@ func (s *session) follow(ctx context.Context) error {
 		s.settle(started)
 	}
 	return <-failed
+}
+
+func (s *session) setInterrupt(f context.CancelCauseFunc) {
+	s.following.Lock()
+	defer s.following.Unlock()
+	s.interrupt = f
 }
 
 // gather takes more blocks that are ready, up to the size of a batch.
@@ -99,7 +116,7 @@ func same(a, b readmodel.Position) bool {
 
 // start reads the stored checkpoint, which is the only truth.
 func (s *session) start(ctx context.Context) error {
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
 		if err := s.term.Assert(ctx, tx); err != nil {
 			return err
 		}
@@ -191,7 +208,7 @@ func (s *session) resolve(ctx context.Context, t *tx) error {
 // decision returns nil when an operator has decided to skip a dead letter. One
 // that is new is recorded; until the decision it is a PoisonError.
 func (s *session) decision(ctx context.Context, d readmodel.DeadLetter) error {
-	switch resolution, err := readmodel.Resolution(ctx, s.pool, d.TxID, d.Seq); {
+	switch resolution, err := readmodel.Resolution(ctx, s.db, d.TxID, d.Seq); {
 	case errors.Is(err, readmodel.ErrNotFound):
 		if err := s.leading(ctx, func(tx pgx.Tx) error { return readmodel.Bury(ctx, tx, d) }); err != nil {
 			return err
@@ -208,7 +225,7 @@ func (s *session) decision(ctx context.Context, d readmodel.DeadLetter) error {
 // leading runs f in a transaction that proves the term and finds the checkpoint
 // where it should be.
 func (s *session) leading(ctx context.Context, f func(tx pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
 		if err := s.term.Assert(ctx, tx); err != nil {
 			return err
 		}
@@ -342,10 +359,25 @@ func (s *session) beat(ctx context.Context) error {
 	s.metrics.height.Set(float64(h.LedgerHeight))
 	s.metrics.lagBlocks.Set(float64(blocks))
 	s.metrics.lagSeconds.Set(h.LagSeconds)
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	var violation string
+	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
 		if err := s.term.Assert(ctx, tx); err != nil {
 			return err
 		}
-		return readmodel.Report(ctx, tx, h)
+		violation, err = readmodel.Report(ctx, tx, h)
+		return err
 	})
+	if err == nil && violation != "" {
+		s.stop(fmt.Errorf("%w: %s", readmodel.ErrCondemned, violation))
+	}
+	return err
+}
+
+// stop ends follow with an error, also while there is nothing to apply.
+func (s *session) stop(cause error) {
+	s.following.Lock()
+	defer s.following.Unlock()
+	if s.interrupt != nil {
+		s.interrupt(cause)
+	}
 }

@@ -2,6 +2,7 @@ package readmodel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,7 +22,11 @@ type CheckpointState struct {
 	LedgerHeight uint64
 	LagSeconds   float64       // age of the oldest block that is not applied; 0 on an idle ledger
 	HeartbeatAge time.Duration // since the projector's last report, by the database's clock
+	Violation    string        // why the read model is not what the ledger says, as the verifier found; empty: nothing is known
 }
+
+// ErrCondemned reports a read model that is not what the ledger says.
+var ErrCondemned = errors.New("readmodel: the read model is not what the ledger says")
 
 // LagBlocks returns the number of blocks on the ledger that are not applied.
 func (c CheckpointState) LagBlocks() uint64 {
@@ -35,14 +40,43 @@ func (c CheckpointState) LagBlocks() uint64 {
 func Checkpoint(ctx context.Context, db postgres.DB) (CheckpointState, error) {
 	return one[CheckpointState](ctx, db, "checkpoint", `
 		SELECT block, tx_index, block_hash, state, reason, ledger_height, lag_seconds,
-		       greatest(now() - heartbeat_at, interval '0') AS heartbeat_age
+		       greatest(now() - heartbeat_at, interval '0') AS heartbeat_age, violation
 		FROM read.checkpoint`)
 }
 
 // LockCheckpoint returns the stored position and keeps every other writer out
-// until the transaction ends.
+// until the transaction ends. Of a condemned read model it returns ErrCondemned
+// with the position.
 func LockCheckpoint(ctx context.Context, tx pgx.Tx) (Position, error) {
-	return one[Position](ctx, tx, "checkpoint", `SELECT block, tx_index, block_hash AS hash FROM read.checkpoint FOR UPDATE`)
+	type row struct {
+		Position
+		Violation string
+	}
+	r, err := one[row](ctx, tx, "checkpoint", `SELECT block, tx_index, block_hash AS hash, violation FROM read.checkpoint FOR UPDATE`)
+	if err == nil && r.Violation != "" {
+		err = fmt.Errorf("%w: %s", ErrCondemned, r.Violation)
+	}
+	return r.Position, err
+}
+
+// Condemn stores why the read model is not what the ledger says. The first
+// reason stays.
+func Condemn(ctx context.Context, db postgres.DB, violation string) error {
+	_, err := db.Exec(ctx, `UPDATE read.checkpoint SET violation = $1 WHERE violation = ''`, clean(violation))
+	if err != nil {
+		return fmt.Errorf("condemn the read model: %w", err)
+	}
+	return nil
+}
+
+// Acquit takes back what Condemn has stored, and tells whether there was
+// something.
+func Acquit(ctx context.Context, db postgres.DB) (bool, error) {
+	tag, err := db.Exec(ctx, `UPDATE read.checkpoint SET violation = '' WHERE violation <> ''`)
+	if err != nil {
+		return false, fmt.Errorf("acquit the read model: %w", err)
+	}
+	return tag.RowsAffected() > 0, nil
 }
 
 // Heartbeat is a projector's report on itself.
@@ -53,13 +87,14 @@ type Heartbeat struct {
 	LagSeconds   float64
 }
 
-// Report stores a heartbeat.
-func Report(ctx context.Context, tx pgx.Tx, h Heartbeat) error {
-	_, err := tx.Exec(ctx, `
-		UPDATE read.checkpoint SET state = $1, reason = $2, ledger_height = $3, lag_seconds = $4, heartbeat_at = now()`,
-		h.State, clean(h.Reason), h.LedgerHeight, h.LagSeconds)
+// Report stores a heartbeat and returns why the read model is condemned, nothing
+// when it is not.
+func Report(ctx context.Context, tx pgx.Tx, h Heartbeat) (violation string, err error) {
+	err = tx.QueryRow(ctx, `
+		UPDATE read.checkpoint SET state = $1, reason = $2, ledger_height = $3, lag_seconds = $4, heartbeat_at = now() RETURNING violation`,
+		h.State, clean(h.Reason), h.LedgerHeight, h.LagSeconds).Scan(&violation)
 	if err != nil {
-		return fmt.Errorf("store heartbeat: %w", err)
+		return "", fmt.Errorf("store heartbeat: %w", err)
 	}
-	return nil
+	return violation, nil
 }
