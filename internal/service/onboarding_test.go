@@ -309,6 +309,18 @@ func TestOperationalRoutes(t *testing.T) {
 	if a := s.call("tax", "GET", "//readyz", "", nil).want(t, 200, ""); a.text("projectionLag", "status") != "stale" || a.at("projectionLag", "blocks") != float64(100) {
 		t.Errorf("lag %s", a.raw)
 	}
+	s.exec(`UPDATE read.checkpoint SET lag_seconds = 0, heartbeat_at = now() + interval '1 hour', violation = 'money is missing'`)
+	if a := s.call("tax", "GET", "//readyz", "", nil).want(t, 200, ""); a.text("projectionLag", "status") != "stale" {
+		t.Errorf("a condemned read model: %s", a.raw)
+	}
+	if a := s.call("tokenomics", "GET", "/supply", "", nil).want(t, 200, ""); a.header.Get("GX-Stale") != "true" {
+		t.Errorf("the supply of a condemned read model: %v", a.header)
+	}
+	s.exec(`UPDATE read.checkpoint SET violation = ''`)
+	s.advance(time.Minute)
+	if a := s.call("tokenomics", "GET", "/supply", "", nil).want(t, 200, ""); a.header.Get("GX-Stale") != "" {
+		t.Errorf("the supply of an acquitted read model: %v", a.header)
+	}
 	s.drain.Store(true)
 	if a := s.call("tax", "GET", "//readyz", "", nil); a.status != 503 || a.text("status") != "not_ready" {
 		t.Errorf("draining %s", a.raw)

@@ -67,6 +67,7 @@ type Door struct {
 	problems   []error
 	sessions   *sessionCache
 	operations map[string]Operation
+	freshness  freshness
 	limiters   limiters
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gxcoin.money/gx/internal/platform/postgres"
@@ -125,11 +126,43 @@ func (d *Door) ready(ctx context.Context, _ *struct{}) (*readyOutput, error) {
 	return &out, nil
 }
 
+// staleHeader is set on what is read from a read model that is far behind or
+// known to be wrong.
+const staleHeader = "GX-Stale"
+
+// freshness keeps for a moment whether reads are stale.
+type freshness struct {
+	asking sync.Mutex
+	until  time.Time // guarded by asking
+	stale  atomic.Bool
+}
+
+// freshFor is how long an answer about the read model is kept.
+const freshFor = time.Second
+
+// stale reports whether reads are stale, as one request a moment finds out for
+// all. While that can't be told it stays what it was.
+func (d *Door) stale(ctx context.Context) bool {
+	f := &d.freshness
+	if f.asking.TryLock() {
+		defer f.asking.Unlock()
+		if now := d.Clock(); !now.Before(f.until) {
+			f.until = now.Add(freshFor)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
+			defer cancel()
+			if c, err := readmodel.Checkpoint(ctx, d.Pool); err == nil {
+				f.stale.Store(lagOf(c).Status == "stale")
+			}
+		}
+	}
+	return f.stale.Load()
+}
+
 func lagOf(c readmodel.CheckpointState) *lagReport {
 	lag := time.Duration(c.LagSeconds * float64(time.Second))
 	r := &lagReport{Status: "ok", Blocks: c.LagBlocks(), Seconds: c.LagSeconds, State: c.State}
 	switch {
-	case lag > lagStale || c.HeartbeatAge > lagStale:
+	case lag > lagStale || c.HeartbeatAge > lagStale || c.Violation != "":
 		r.Status = "stale"
 	case lag > lagDegraded:
 		r.Status = "degraded"

@@ -120,6 +120,9 @@ func (d *Door) guard(r Route) func(huma.Context, func(huma.Context)) {
 			return
 		}
 		hc.SetHeader("Cache-Control", cache)
+		if r.Method == http.MethodGet && strings.HasPrefix(hc.URL().Path, Base) && d.stale(hc.Context()) {
+			hc.SetHeader(staleHeader, "true")
+		}
 		next(huma.WithValue(hc, callKey{}, c))
 	}
 }
