@@ -31,7 +31,7 @@ deps: build ## Install what the tests need and this machine lacks
 
 .PHONY: test
 test: deps lint $(GOTESTSUM) ## Run every test
-	@echo "SKIPPED: the race detector (make test RACE=-race), the crash test (make crash), slow submitter tests (TESTFLAGS=-tags=slow)"
+	@echo "SKIPPED: the race detector (make test RACE=-race) and the crash test (make crash)"
 	GX_REQUIRE_POSTGRES=1 $(GOTESTSUM) --format=pkgname-and-test-fails --packages=./... -- $(RACE) -timeout=20m $(TESTFLAGS)
 
 .PHONY: crash

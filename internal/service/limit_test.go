@@ -180,7 +180,9 @@ func TestRefreshLimit(t *testing.T) {
 	s.person("Ada", "CH", nil)
 	login := s.call("identity", "POST", "/auth/login", "", map[string]any{"email": "ada@example.org", "password": secret}).want(t, 200, "")
 	raw := login.text("refreshToken")
-	refresh := func() answer { return s.call("identity", "POST", "/auth/refresh", "", map[string]any{"refreshToken": raw}) }
+	refresh := func() answer {
+		return s.call("identity", "POST", "/auth/refresh", "", map[string]any{"refreshToken": raw})
+	}
 	for range 2 {
 		raw = refresh().want(t, 200, "").text("refreshToken")
 	}
