@@ -317,6 +317,57 @@ func TestSession(t *testing.T) {
 	}
 }
 
+// Clients of several processes share one session without renewing it twice.
+func TestSharedSession(t *testing.T) {
+	var refreshes atomic.Int32
+	c := serve(t, func(w http.ResponseWriter, r *http.Request, body string) {
+		if strings.HasSuffix(r.URL.Path, "/auth/refresh") {
+			n := refreshes.Add(1)
+			if want := fmt.Sprintf(`{"refreshToken":"r%d"}`, n-1); body != want {
+				refuse(w, 401, "token_revoked", "")
+				return
+			}
+			fmt.Fprintf(w, `{"accessToken":"a%d","refreshToken":"r%d","tokenType":"Bearer","expiresIn":900}`, n, n)
+			return
+		}
+		if want := fmt.Sprintf("Bearer a%d", refreshes.Load()); r.Header.Get("Authorization") != want {
+			refuse(w, 401, "token_expired", "")
+			return
+		}
+		fmt.Fprint(w, "{}")
+	})
+	var now atomic.Int64
+	c.o.Clock = func() time.Time { return time.Unix(now.Load(), 0) }
+	var mu sync.Mutex
+	kept := c.Keep(Tokens{AccessToken: "a0", RefreshToken: "r0", ExpiresIn: 900})
+	keep := func(renew func(Kept) (Kept, error)) error {
+		mu.Lock()
+		defer mu.Unlock()
+		k, err := renew(kept)
+		if err == nil {
+			kept = k
+		}
+		return err
+	}
+	processes := []*Client{c.Resume(false, keep), c.Resume(false, keep)}
+	for at, want := range []int32{0, 1, 2} {
+		now.Store(int64(at) * 900)
+		for _, p := range processes {
+			if _, err := p.GetMe(t.Context()); err != nil || refreshes.Load() != want {
+				t.Errorf("%v after %d renewals, want %d", err, refreshes.Load(), want)
+			}
+		}
+	}
+	if kept.RefreshToken != "r2" || !kept.Expires.Equal(time.Unix(2700, 0)) {
+		t.Errorf("kept %+v", kept)
+	}
+	kept.RefreshToken = "stolen"
+	now.Store(2700)
+	if _, err := processes[0].GetMe(t.Context()); Code(err) != "token_revoked" || kept.RefreshToken != "stolen" {
+		t.Errorf("%v, kept %+v", err, kept)
+	}
+}
+
 func TestAwait(t *testing.T) {
 	states := []string{`{"status":"PENDING"}`, `{"status":"CONFIRMED","projected":false}`, `{"status":"CONFIRMED","projected":true}`, `{"status":"FAILED","errorCode":"X"}`}
 	c := serve(t, func(w http.ResponseWriter, r *http.Request, _ string) {

@@ -17,13 +17,24 @@ var ErrNotLoggedIn = errors.New("this needs a login")
 // renewBefore the end of an access token another one is fetched.
 const renewBefore = 30 * time.Second
 
+// Kept are tokens with the end of the access token.
+type Kept struct {
+	Tokens
+	Expires time.Time `json:"expires"`
+}
+
+// Keeper keeps tokens that several clients share, such as those of the processes
+// of one user: a refresh token is good for one renewal. It calls renew with the
+// tokens as they are while nobody else renews them, and keeps what that returns.
+type Keeper func(renew func(Kept) (Kept, error)) error
+
 // session holds the tokens of one principal and renews them.
 type session struct {
 	staff bool
+	keep  Keeper // nil when nobody shares them
 
-	mu      sync.Mutex
-	tokens  Tokens
-	expires time.Time
+	mu   sync.Mutex
+	kept Kept
 }
 
 // LogIn returns a client that acts for a person.
@@ -54,10 +65,19 @@ func (c *Client) As(t Tokens) *Client { return c.with(t, false) }
 // AsStaff returns a client that acts for the member of staff whose tokens these are.
 func (c *Client) AsStaff(t Tokens) *Client { return c.with(t, true) }
 
+// Resume returns a client that acts for whom the tokens are that keep keeps: for a
+// person, or for a member of staff.
+func (c *Client) Resume(staff bool, keep Keeper) *Client {
+	return &Client{o: c.o, session: &session{staff: staff, keep: keep}}
+}
+
 func (c *Client) with(t Tokens, staff bool) *Client {
-	s := &session{staff: staff}
-	s.set(t, c.o.Clock())
-	return &Client{o: c.o, session: s}
+	return &Client{o: c.o, session: &session{staff: staff, kept: c.Keep(t)}}
+}
+
+// Keep returns tokens that have just arrived, with their end.
+func (c *Client) Keep(t Tokens) Kept {
+	return Kept{t, c.o.Clock().Add(time.Duration(t.ExpiresIn) * time.Second)}
 }
 
 // Tokens returns the tokens of the session as they are now, to go on with them
@@ -68,7 +88,7 @@ func (c *Client) Tokens() (t Tokens, ok bool) {
 	}
 	c.session.mu.Lock()
 	defer c.session.mu.Unlock()
-	return c.session.tokens, true
+	return c.session.kept.Tokens, true
 }
 
 // Tokens returns the tokens of a login or registration.
@@ -81,10 +101,6 @@ func (r LoginResponse) Tokens() Tokens {
 	return Tokens{AccessToken: r.AccessToken, RefreshToken: r.RefreshToken, TokenType: r.TokenType, ExpiresIn: r.ExpiresIn}
 }
 
-func (s *session) set(t Tokens, now time.Time) {
-	s.tokens, s.expires = t, now.Add(time.Duration(t.ExpiresIn)*time.Second)
-}
-
 // access returns an access token that is not stale, renewing the session when the
 // one it has is or will soon be expired. One renewal serves all who wait.
 func (s *session) access(ctx context.Context, c *Client, stale string) (string, error) {
@@ -93,17 +109,32 @@ func (s *session) access(ctx context.Context, c *Client, stale string) (string, 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tokens.AccessToken != stale && c.o.Clock().Before(s.expires.Add(-renewBefore)) {
-		return s.tokens.AccessToken, nil
+	good := func(k Kept) bool {
+		return k.AccessToken != "" && k.AccessToken != stale && c.o.Clock().Before(k.Expires.Add(-renewBefore))
 	}
-	renew := c.Refresh
-	if s.staff {
-		renew = c.StaffRefresh
+	if good(s.kept) {
+		return s.kept.AccessToken, nil
 	}
-	t, err := renew(ctx, RefreshRequest{RefreshToken: s.tokens.RefreshToken})
-	if err != nil {
-		return "", err
+	renew := func(k Kept) (Kept, error) {
+		s.kept = k
+		if good(k) { // somebody else has renewed them
+			return k, nil
+		}
+		refresh := c.Refresh
+		if s.staff {
+			refresh = c.StaffRefresh
+		}
+		t, err := refresh(ctx, RefreshRequest{RefreshToken: k.RefreshToken})
+		if err == nil {
+			s.kept = c.Keep(t)
+		}
+		return s.kept, err
 	}
-	s.set(t, c.o.Clock())
-	return t.AccessToken, nil
+	var err error
+	if s.keep != nil {
+		err = s.keep(renew)
+	} else {
+		_, err = renew(s.kept)
+	}
+	return s.kept.AccessToken, err
 }
