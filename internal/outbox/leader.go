@@ -25,7 +25,7 @@ var ErrSurprise = errors.New("outbox: the queue is not as its leader left it")
 // database transaction that proves the term first. After an error the leader
 // can't know what happened; it steps down, and the next one recovers.
 type Leader struct {
-	Pool   *pgxpool.Pool // role gx_submitter
+	Pool   *pgxpool.Pool // role gx_submitter, Indexed
 	Term   lease.Term
 	Worker uuid.UUID // this process, while it lives
 	Clock  clock.Clock
@@ -51,17 +51,14 @@ func scanWaiting(row pgx.CollectableRow) (w Waiting, err error) {
 }
 
 const (
-	// byIndex begins a transaction that goes to its rows one by one. The planner
-	// can't know how few they are, and would read the whole table. Nor can it know
-	// how many are LOCKED: its statements hide the state (state || '') where they
-	// name the ids, or it would look for each id among all that is LOCKED.
-	byIndex = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
-	// lazily is the same without waiting for the disk at its end: should the
+	// durably begins a transaction as usual.
+	durably = ""
+	// lazily begins one that doesn't wait for the disk at its end: should the
 	// database crash and lose it, the next transaction is surprised.
-	lazily = byIndex + "; SET LOCAL synchronous_commit = off"
+	lazily = "BEGIN; SET LOCAL synchronous_commit = off"
 )
 
-// transact runs f in a transaction that proves the term; begin is "" or one of the above.
+// transact runs f in a transaction that proves the term; begin is one of the above.
 func (l *Leader) transact(ctx context.Context, begin, doing string, f func(tx pgx.Tx) error) error {
 	err := pgx.BeginTxFunc(ctx, l.Pool, pgx.TxOptions{BeginQuery: begin}, func(tx pgx.Tx) error {
 		if err := l.Term.Assert(ctx, tx); err != nil {
@@ -77,7 +74,7 @@ func (l *Leader) transact(ctx context.Context, begin, doing string, f func(tx pg
 
 // Do runs f in a transaction that proves the term.
 func (l *Leader) Do(ctx context.Context, f func(tx pgx.Tx) error) error {
-	return l.transact(ctx, "", "leader's task", f)
+	return l.transact(ctx, durably, "leader's task", f)
 }
 
 // claimQuery takes by state, not from a remembered position on: a transaction
@@ -154,7 +151,7 @@ type Transaction struct {
 // Store keeps the endorsed transaction of a prepared batch. From now on the
 // batch ends only with the fate of this transaction.
 func (l *Leader) Store(ctx context.Context, batch uuid.UUID, t Transaction) error {
-	return l.transact(ctx, byIndex, "store a batch", func(tx pgx.Tx) error {
+	return l.transact(ctx, durably, "store a batch", func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			UPDATE app.batches SET state = 'ENDORSED', tx_id = $3, tx_bytes = $4, tx_result = $5
 			WHERE id = $1 AND fence = $2 AND state = 'PREPARED'`, batch, l.Term.Fence, t.ID, t.Bytes, notNull(t.Result))
@@ -186,7 +183,7 @@ type Fate struct {
 
 // Settle applies a settlement.
 func (l *Leader) Settle(ctx context.Context, s Settlement) error {
-	return l.transact(ctx, byIndex, "settle", func(tx pgx.Tx) error {
+	return l.transact(ctx, durably, "settle", func(tx pgx.Tx) error {
 		if s.Batch != uuid.Nil {
 			sql, args := `DELETE FROM app.batches WHERE id = $1 AND state = 'PREPARED'`, []any{s.Batch}
 			if s.Code != "" {

@@ -72,11 +72,11 @@ func New(t testing.TB) Database {
 	return Database{DSN: dsn}
 }
 
-// Pool returns a pool that acts as role, the owner when it is empty. It is
-// closed when the test ends.
+// Pool returns a pool that acts as role and plans as in production, or as the
+// owner when role is empty. It is closed when the test ends.
 func (d Database) Pool(t testing.TB, role string) *pgxpool.Pool {
 	t.Helper()
-	pool, err := postgres.Open(t.Context(), d.DSN, postgres.Options{Role: role, AppName: "pgtest"})
+	pool, err := postgres.Open(t.Context(), d.DSN, postgres.Options{Role: role, AppName: "pgtest", Indexed: role != ""})
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}

@@ -27,7 +27,7 @@ type Options struct {
 	AppName  string // application_name, seen in pg_stat_activity
 	MaxConns int32  // 0: the DSN's pool_max_conns, else 4 or the number of CPUs
 	NoSync   bool   // synchronous_commit=off: commits may be lost, never torn
-	Indexed  bool   // plan for indexes: a scan that suits a small table is kept as it grows
+	Indexed  bool   // plan for indexes, row by row: a plan that suits a small table is kept as it grows
 
 	StatementTimeout time.Duration // 0: none
 	LockTimeout      time.Duration // 0: none
@@ -97,7 +97,9 @@ func (o Options) configure(ctx context.Context, conn *pgx.Conn) error {
 		set("synchronous_commit", "off")
 	}
 	if o.Indexed {
-		set("enable_seqscan", "off")
+		for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_sort"} {
+			set(way, "off")
+		}
 		set("jit", "off") // which costs that are put up would call for
 	}
 	if o.Role != "" {

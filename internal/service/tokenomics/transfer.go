@@ -105,9 +105,10 @@ func pendingSQL(limit string) string {
 }
 
 // partiesSQL reads what many payments must know. A payee is named by account or
-// by profile.
+// by profile. The key is asked for by a scalar, which the planner can't turn into
+// a hash of all commands, as it can EXISTS.
 var partiesSQL = `
-	SELECT v.n, EXISTS (SELECT FROM app.commands k WHERE k.principal = v.principal AND k.route = v.route AND k.idempotency_key = v.key),
+	SELECT v.n, (SELECT true FROM app.commands k WHERE k.principal = v.principal AND k.route = v.route AND k.idempotency_key = v.key) IS NOT NULL,
 	       s.paused, p.status,
 	       coalesce(a.account_id, ''), coalesce(a.kind, ''), coalesce(a.country, ''), coalesce(a.status, ''), coalesce(a.balance, 0),
 	       coalesce(t.account_id, ''), coalesce(t.kind, ''), coalesce(t.country, ''), coalesce(t.status, ''),
