@@ -6,6 +6,7 @@ package ringtest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net"
@@ -28,6 +29,7 @@ import (
 	"gxcoin.money/gx/internal/platform/token"
 	"gxcoin.money/gx/internal/projector"
 	"gxcoin.money/gx/internal/readmodel"
+	"gxcoin.money/gx/internal/ringtest/invariant"
 	"gxcoin.money/gx/internal/service"
 	"gxcoin.money/gx/internal/submitter"
 )
@@ -44,10 +46,12 @@ type Ring struct {
 	Password string
 }
 
-// Start runs a system with an open ledger until the test ends.
+// Start runs a system with an open ledger until the test ends. Then the
+// invariants are checked, unless the test has failed anyhow.
 func Start(t testing.TB) *Ring {
 	t.Helper()
 	r := &Ring{Database: pgtest.New(t), Services: map[string]string{}, Username: "owner"}
+	t.Cleanup(func() { invariant.Closed(t, r.Database.DSN) })
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	t.Cleanup(func() { cancel(); wg.Wait() })
@@ -93,6 +97,7 @@ func Start(t testing.TB) *Ring {
 		t.Fatal(err)
 	}
 
+	pepper := []byte(rand.Text() + rand.Text())
 	key, err := token.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
@@ -106,11 +111,12 @@ func Start(t testing.TB) *Ring {
 	}
 	watcher := new(readmodel.Watcher)
 	run("watcher", func(ctx context.Context) error { return watcher.Run(ctx, front) })
-	log := slog.New(slog.DiscardHandler)
+	said := new(transcript)
+	log := slog.New(slog.NewJSONHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for _, d := range service.Doors {
 		h, err := service.New(d.Name, service.Deps{
 			Pool: front, Outbox: box, Watcher: watcher, Clock: clock.System, Log: log, Keys: token.NewKeySet(front, clock.System),
-			Signer: signer, Passwords: hasher, Pepper: bytes.Repeat([]byte("p"), 32), Version: "test",
+			Signer: signer, Passwords: hasher, Pepper: pepper, Version: "test",
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -123,7 +129,30 @@ func Start(t testing.TB) *Ring {
 		run(d.Name, func(ctx context.Context) error { return httpkit.Serve(ctx, listener, h, log) })
 	}
 	r.Client = client.New(client.Options{Services: r.Services})
+	t.Cleanup(func() {
+		if !t.Failed() && !t.Skipped() {
+			invariant.Check(t, invariant.System{DSN: r.Database.DSN, Logs: []string{said.String()}, Secrets: []string{r.Password, string(pepper), string(key)}})
+		}
+	})
 	return r
+}
+
+// transcript is what a system has logged.
+type transcript struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *transcript) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *transcript) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 // Staff returns a client of the first member of staff.
