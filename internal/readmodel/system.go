@@ -2,11 +2,14 @@ package readmodel
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/event"
+	"gxcoin.money/gx/protocol/parameter"
 	"gxcoin.money/gx/protocol/qirat"
 )
 
@@ -36,6 +39,27 @@ type Parameter struct {
 // Parameters returns every parameter, sorted by id.
 func Parameters(ctx context.Context, db postgres.DB) ([]Parameter, error) {
 	return many[Parameter](ctx, db, "parameters", `SELECT param_id, value, source, cause, updated_at FROM read.parameters ORDER BY param_id`)
+}
+
+// ParameterValue returns the value in force of a parameter of the catalogue: its
+// default when the ledger is older than the parameter.
+func ParameterValue(ctx context.Context, db postgres.DB, id string) (uint64, error) {
+	p, err := parameter.Lookup(id)
+	if err != nil {
+		return 0, fmt.Errorf("parameter %s: %w", id, err)
+	}
+	v, err := one[struct{ Value string }](ctx, db, "parameter", `SELECT value FROM read.parameters WHERE param_id = $1`, id)
+	if errors.Is(err, ErrNotFound) {
+		return p.Default, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := p.Parse(v.Value)
+	if err != nil {
+		return 0, fmt.Errorf("parameter %s: %w", id, err)
+	}
+	return n, nil
 }
 
 // systemChange is what a run of events did to the system; nil is unchanged.

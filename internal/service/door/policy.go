@@ -47,12 +47,14 @@ const (
 	NoObject Object = iota
 	Profile         // {profileId}: a profile id, the GX id of the same person, or "me"
 	Command         // {commandId}: a command, owned by who sent it
+	Organization    // {orgId}: an organization, of everybody who has a stake in it
+	MultiSig        // {pendingTxId}: a transaction of an organization, of the same people
 	objectCount
 )
 
 // Param returns the name of the path parameter that holds the object's id.
 func (o Object) Param() string {
-	return [objectCount]string{Profile: "profileId", Command: "commandId"}[o]
+	return [objectCount]string{Profile: "profileId", Command: "commandId", Organization: "orgId", MultiSig: "pendingTxId"}[o]
 }
 
 // Me stands for the caller's own profile in a path.
@@ -151,6 +153,11 @@ func (d *Door) owns(ctx context.Context, who Principal, o Object, id string) (bo
 			return false, nil
 		}
 		return d.exists(ctx, `SELECT FROM app.commands WHERE id = $1 AND principal = $2`, parsed, who.String())
+	case Organization:
+		return d.exists(ctx, `SELECT FROM read.stakeholders s JOIN app.people p ON p.gx_id = s.user_id WHERE s.org_id = $1 AND p.profile_id = $2`, id, who.ID)
+	case MultiSig:
+		return d.exists(ctx, `SELECT FROM read.multisig_transactions m JOIN read.stakeholders s USING (org_id) JOIN app.people p ON p.gx_id = s.user_id
+			WHERE m.pending_tx_id = $1 AND p.profile_id = $2`, id, who.ID)
 	}
 	return false, nil
 }
