@@ -44,11 +44,11 @@ func (p Policy) valid() error {
 type Object uint8
 
 const (
-	NoObject Object = iota
-	Profile         // {profileId}: a profile id, the GX id of the same person, or "me"
-	Command         // {commandId}: a command, owned by who sent it
-	Organization    // {orgId}: an organization, of everybody who has a stake in it
-	MultiSig        // {pendingTxId}: a transaction of an organization, of the same people
+	NoObject     Object = iota
+	Profile             // {profileId}: a profile id, the GX id of the same person, or "me"
+	Command             // {commandId}: a command, owned by who sent it
+	Organization        // {orgId}: an organization, of everybody who has a stake in it
+	MultiSig            // {pendingTxId}: a transaction of an organization, of the same people
 	objectCount
 )
 
