@@ -50,7 +50,13 @@ type Ring struct {
 // invariants are checked, unless the test has failed anyhow.
 func Start(t testing.TB) *Ring {
 	t.Helper()
-	r := &Ring{Database: pgtest.New(t), Services: map[string]string{}, Username: "owner"}
+	return StartOn(t, pgtest.New(t))
+}
+
+// StartOn is Start on a database of the caller's, which outlives it.
+func StartOn(t testing.TB, db pgtest.Database) *Ring {
+	t.Helper()
+	r := &Ring{Database: db, Services: map[string]string{}, Username: "owner"}
 	t.Cleanup(func() { invariant.Closed(t, r.Database.DSN) })
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +44,23 @@ type Database struct {
 // all.
 func New(t testing.TB) Database {
 	t.Helper()
+	return create(t, "")
+}
+
+// Clone returns a new database with the content of d, to which nobody may be
+// connected.
+func (d Database) Clone(t testing.TB) Database {
+	t.Helper()
+	u, err := url.Parse(d.DSN)
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	return create(t, strings.TrimPrefix(u.Path, "/"))
+}
+
+// create makes a database from a template; the migrated one when it is empty.
+func create(t testing.TB, from string) Database {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	admin, template, err := server(ctx)
@@ -51,6 +69,9 @@ func New(t testing.TB) Database {
 	}
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
+	}
+	if from != "" {
+		template = from
 	}
 	var random [8]byte
 	rand.Read(random[:])
