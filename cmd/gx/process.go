@@ -159,8 +159,8 @@ func (s *process) submitter(ctx context.Context, box *outbox.Outbox) error {
 	return nil
 }
 
-// projector starts the projector.
-func (s *process) projector(ctx context.Context) error {
+// projector starts the projector, with its guard.
+func (s *process) projector(ctx context.Context, g guardSettings) error {
 	l, err := s.ledger(ctx)
 	if err != nil {
 		return err
@@ -169,7 +169,13 @@ func (s *process) projector(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := projector.New(pool, l, projector.Options{Log: s.log.With("component", "projector"), Registerer: s.ops.Registry(), LeaseTTL: leaseTTL, LeaseRetry: leaseTTL / 10})
+	beside, err := s.guard(ctx, g, pool, l)
+	if err != nil {
+		return err
+	}
+	p := projector.New(pool, l, projector.Options{
+		Log: s.log.With("component", "projector"), Registerer: s.ops.Registry(), LeaseTTL: leaseTTL, LeaseRetry: leaseTTL / 10, Beside: beside,
+	})
 	s.group.Go(stageWorkers, "projector", p.Run)
 	s.ops.AddCheck("projector", p.Check)
 	return nil

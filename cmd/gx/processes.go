@@ -55,7 +55,7 @@ func (u *up) startProcesses(ctx context.Context, listeners map[string]net.Listen
 	u.console.step("workers")
 	if err := errors.Join(
 		u.spawn("submitter", stageWorkers, submitterPlace, append([]string{"submit"}, arguments(u.fabric)...)...),
-		u.spawn("projector", stageWorkers, projectorPlace, append([]string{"project"}, arguments(u.fabric)...)...)); err != nil {
+		u.spawn("projector", stageWorkers, projectorPlace, append(append([]string{"project"}, u.guardSettings.arguments()...), arguments(u.fabric)...)...)); err != nil {
 		return err
 	}
 	if err := u.awaitChildren(ctx); err != nil {

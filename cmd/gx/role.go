@@ -113,6 +113,7 @@ func (c submitCmd) Run(ctx context.Context, p *program) error {
 type projectCmd struct {
 	roleSettings   `embed:""`
 	ledgerSettings `embed:""`
+	guardSettings  `embed:""`
 }
 
 // Run projects until it is stopped.
@@ -121,6 +122,6 @@ func (c projectCmd) Run(ctx context.Context, p *program) error {
 		if s.fabric, err = c.connection(); err != nil {
 			return err
 		}
-		return s.projector(ctx)
+		return s.projector(ctx, c.guardSettings)
 	})
 }

@@ -47,6 +47,7 @@ type upCmd struct {
 	logSettings    `embed:""`
 	ledgerSettings `embed:""`
 	fabricSettings `embed:""`
+	guardSettings  `embed:""`
 }
 
 // up is a run of "gx up".
@@ -204,7 +205,7 @@ func (u *up) start(ctx context.Context) error {
 		return err
 	}
 	u.pool, u.outbox = f.pool, f.outbox
-	if err := errors.Join(u.submitter(ctx, f.outbox), u.projector(ctx)); err != nil {
+	if err := errors.Join(u.submitter(ctx, f.outbox), u.projector(ctx, u.guardSettings)); err != nil {
 		return err
 	}
 	if err := u.openLedger(ctx); err != nil {

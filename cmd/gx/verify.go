@@ -16,6 +16,7 @@ import (
 	"gxcoin.money/gx/internal/ledger/embedded"
 	"gxcoin.money/gx/internal/ledger/fabric"
 	"gxcoin.money/gx/internal/platform/postgres"
+	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/internal/verifier"
 )
 
@@ -58,6 +59,41 @@ func (c verifyCmd) Run(ctx context.Context, p *program) error {
 		}
 		return report.Err()
 	})
+}
+
+// guardSettings say how the projector's process verifies what it writes.
+type guardSettings struct {
+	VerifyEvery time.Duration `placeholder:"DURATION" default:"1m" help:"Pause between two verifications of everything beside the projector, ${default} by default; 0 turns them off. What they find halts it and marks reads as stale, until gx rebuild."`
+	VerifyRate  int           `placeholder:"N" default:"2000" help:"Keys, rows and blocks that they compare a second, ${default} by default."`
+}
+
+// Validate says what cannot be.
+func (s guardSettings) Validate() error {
+	if s.VerifyEvery < 0 || s.VerifyRate <= 0 {
+		return fmt.Errorf("--verify-every can't be less than 0, and --verify-rate must be more")
+	}
+	return nil
+}
+
+// arguments give the same settings to a child.
+func (s guardSettings) arguments() []string {
+	return []string{"--verify-every=" + s.VerifyEvery.String(), fmt.Sprintf("--verify-rate=%d", s.VerifyRate)}
+}
+
+// guard returns what verifies beside the projector of this process, whose pool
+// may condemn the read model; nil when nothing shall.
+func (s *process) guard(ctx context.Context, o guardSettings, projector *pgxpool.Pool, l ledger.Ledger) (func(context.Context) error, error) {
+	if o.VerifyEvery == 0 {
+		return nil, nil
+	}
+	pool, err := s.pool(ctx, postgres.Options{Role: "gx_verifier", MaxConns: 2, Indexed: true})
+	if err != nil {
+		return nil, err
+	}
+	return verifier.NewGuard(pool, l, verifier.GuardOptions{
+		Every: o.VerifyEvery, Rate: o.VerifyRate, Log: s.log.With("component", "verifier"), Registerer: s.ops.Registry(),
+		Condemn: func(ctx context.Context, violation string) error { return readmodel.Condemn(ctx, projector, violation) },
+	}).Run, nil
 }
 
 // verify verifies once and tells how far it has come.

@@ -74,6 +74,9 @@ type Options struct {
 	BackoffMin time.Duration // default 1 s
 	BackoffMax time.Duration // default 30 s
 	BatchSize  int           // commands and events after which a database transaction takes no further block; default 5000
+
+	// Beside runs beside each term of this process, until its context ends. May be nil.
+	Beside func(ctx context.Context) error
 }
 
 func (o Options) withDefaults() Options {
@@ -208,6 +211,13 @@ func (p *Projector) lead(ctx context.Context, term lease.Term) error {
 	s := &session{Projector: p, term: term}
 	var beats sync.WaitGroup
 	beats.Go(func() { s.heartbeats(ctx) })
+	if p.o.Beside != nil {
+		beats.Go(func() {
+			if err := p.o.Beside(ctx); err != nil && ctx.Err() == nil {
+				p.o.Log.Error("beside the projector", "error", err)
+			}
+		})
+	}
 	defer func() {
 		cancel()
 		beats.Wait()

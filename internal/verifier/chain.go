@@ -31,13 +31,15 @@ func (p *pass) chain(ctx context.Context) error {
 		p.violation(Violation{Place{"blocks", []string{strconv.FormatUint(number, 10)}, "the ledger"}, field, want, have})
 	}
 	if l, ok := p.ledger.(interface {
-		VerifyChain(ctx context.Context) (uint64, error)
+		VerifyChainPaced(ctx context.Context, pace func(blocks int) error) (uint64, error)
 	}); ok {
-		sound, err := l.VerifyChain(ctx)
-		if errors.Is(err, ledger.ErrUnavailable) {
+		sound, err := l.VerifyChainPaced(ctx, func(n int) error { return p.count(ctx, "hashes", n, 0) })
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, ledger.ErrUnavailable):
 			return fmt.Errorf("verifier: %w", err)
-		}
-		if err != nil {
+		case err != nil:
 			broken(sound, "content", "what its hash says", err.Error())
 		}
 	}

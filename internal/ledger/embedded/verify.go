@@ -31,6 +31,12 @@ func (e *BrokenError) Error() string {
 // A chain can't tell that its end was cut off: compare the height and the last
 // hash with what was known before. State that is newer than the chain is found.
 func (l *Ledger) VerifyChain(ctx context.Context) (height uint64, err error) {
+	return l.VerifyChainPaced(ctx, func(int) error { return nil })
+}
+
+// VerifyChainPaced is VerifyChain that calls pace after blocks, which may make it
+// wait, or end it with an error.
+func (l *Ledger) VerifyChainPaced(ctx context.Context, pace func(blocks int) error) (height uint64, err error) {
 	prev := []byte{}
 	for {
 		blocks, err := l.stored(ctx, height)
@@ -46,6 +52,9 @@ func (l *Ledger) VerifyChain(ctx context.Context) (height uint64, err error) {
 		}
 		if len(blocks) == 0 {
 			break
+		}
+		if err := pace(len(blocks)); err != nil {
+			return height, err
 		}
 	}
 	var ahead bool
