@@ -1,9 +1,11 @@
 package chaincode
 
 import (
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 
+	"github.com/hyperledger/fabric-chaincode-go/v2/pkg/attrmgr"
 	"github.com/hyperledger/fabric-chaincode-go/v2/pkg/cid"
 
 	"gxcoin.money/gx/contract"
@@ -42,4 +44,15 @@ func caller(s cid.ChaincodeStubInterface) (c contract.Caller, err error) {
 	c.Role = role.Role(attribute)
 	c.User, _, err = id.GetAttributeValue(UserAttribute)
 	return c, err
+}
+
+// RoleOf returns the role that the contracts see in a certificate, empty when it
+// carries none.
+func RoleOf(cert *x509.Certificate) (role.Role, error) {
+	attributes, err := attrmgr.New().GetAttributesFromCert(cert)
+	if err != nil {
+		return "", fmt.Errorf("the certificate's attributes: %w", err)
+	}
+	value, _, err := attributes.Value(RoleAttribute)
+	return role.Role(value), err
 }

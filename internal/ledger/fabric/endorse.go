@@ -36,7 +36,11 @@ func (l *Ledger) Endorse(ctx context.Context, p ledger.Proposal) (ledger.Transac
 
 	for attempt := 1; ; attempt++ {
 		level := l.heights.level()
-		tx, err := l.endorse(ctx, by, p)
+		var tx ledger.Transaction
+		err := l.patiently(ctx, func() (err error) {
+			tx, err = l.endorse(ctx, by, p)
+			return err
+		})
 		if err == nil {
 			return tx, nil
 		}
@@ -113,18 +117,22 @@ func (l *Ledger) Evaluate(ctx context.Context, p ledger.Proposal) ([]byte, error
 }
 
 // query evaluates a function of a chaincode on our own peers.
-func (l *Ledger) query(ctx context.Context, by *connection.Identity, chaincode, function string, args client.ProposalOption) ([]byte, error) {
+func (l *Ledger) query(ctx context.Context, by *connection.Identity, chaincode, function string, args client.ProposalOption) (result []byte, err error) {
 	if err := l.evaluating.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
 	defer l.evaluating.Release(1)
 	ctx, cancel := context.WithTimeout(ctx, l.o.EvaluateTimeout)
 	defer cancel()
-	contract, err := l.contract(l.nearest(), by, chaincode)
-	if err != nil {
-		return nil, err
-	}
-	return contract.EvaluateWithContext(ctx, function, args, client.WithEndorsingOrganizations(l.config.MSP))
+	err = l.patiently(ctx, func() error {
+		contract, err := l.contract(l.nearest(), by, chaincode)
+		if err != nil {
+			return err
+		}
+		result, err = contract.EvaluateWithContext(ctx, function, args, client.WithEndorsingOrganizations(l.config.MSP))
+		return err
+	})
+	return result, err
 }
 
 // warn logs a failure with what the peers said of it.

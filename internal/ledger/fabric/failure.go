@@ -1,6 +1,7 @@
 package fabric
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -99,6 +100,32 @@ func transient(err error) bool {
 		return true
 	}
 	return false
+}
+
+// busy reports that a peer refused to begin because it is at its limit of
+// concurrent requests, which it says in words only.
+func busy(err error) bool {
+	limited := func(message string) bool { return strings.Contains(message, "exceeding concurrency limit") }
+	return err != nil && (code(err) == codes.ResourceExhausted || limited(err.Error()) ||
+		slices.ContainsFunc(details(err), func(d *gateway.ErrorDetail) bool { return limited(d.GetMessage()) }))
+}
+
+const (
+	minBusy = 20 * time.Millisecond // before a peer at its limit is asked again
+	maxBusy = time.Second
+)
+
+// patiently calls again while peers are at their limit, which slows down those
+// who wait for us. Nothing has happened, so that even a submit may be repeated.
+func (l *Ledger) patiently(ctx context.Context, call func() error) error {
+	for wait := minBusy; ; wait = min(2*wait, maxBusy) {
+		err := call()
+		if !busy(err) || ctx.Err() != nil {
+			return err
+		}
+		l.metrics.failures.WithLabelValues("busy").Inc()
+		pause(ctx, wait)
+	}
 }
 
 // quietFor is how long a failure of one kind is not logged again.

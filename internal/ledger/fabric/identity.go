@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"gxcoin.money/gx/contract/chaincode"
 	"gxcoin.money/gx/internal/fabric/connection"
 	"gxcoin.money/gx/protocol/role"
 )
@@ -42,6 +43,8 @@ func readIdentities(msp, wallet string, log *slog.Logger) (*identities, error) {
 	return ids, nil
 }
 
+// read reads the identity of a role. One that carries another role is refused: the
+// contracts would refuse every command that it signs, and for good.
 func (ids *identities) read(r role.Role) (walletEntry, error) {
 	cert, key := connection.WalletFiles(ids.wallet, connection.RoleName(r))
 	info, err := os.Stat(cert)
@@ -49,7 +52,17 @@ func (ids *identities) read(r role.Role) (walletEntry, error) {
 		return walletEntry{}, fmt.Errorf("identity: %w", err)
 	}
 	id, err := connection.ReadIdentity(ids.msp, cert, key)
-	return walletEntry{id, info.ModTime()}, err
+	if err != nil {
+		return walletEntry{}, err
+	}
+	carries, err := chaincode.RoleOf(id.Certificate)
+	if err == nil && carries != r {
+		err = fmt.Errorf("it carries the role %q, not %q", carries, r)
+	}
+	if err != nil {
+		return walletEntry{}, fmt.Errorf("identity %s: %w", cert, err)
+	}
+	return walletEntry{id, info.ModTime()}, nil
 }
 
 // of returns the identity that carries a role.

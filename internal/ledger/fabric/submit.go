@@ -34,13 +34,16 @@ func (l *Ledger) Submit(ctx context.Context, tx ledger.Transaction) error {
 	defer l.metrics.took("submit", time.Now())
 	ctx, cancel := context.WithTimeout(ctx, l.o.SubmitTimeout)
 	defer cancel()
-	_, err = gateway.NewGatewayClient(l.nearest().conn).Submit(ctx, &gateway.SubmitRequest{
-		TransactionId: tx.ID, ChannelId: l.config.Channel, PreparedTransaction: envelope,
+	err = l.patiently(ctx, func() error {
+		_, err := gateway.NewGatewayClient(l.nearest().conn).Submit(ctx, &gateway.SubmitRequest{
+			TransactionId: tx.ID, ChannelId: l.config.Channel, PreparedTransaction: envelope,
+		})
+		return err
 	})
 	switch {
 	case err == nil:
 		return nil
-	case transient(err):
+	case transient(err) || busy(err):
 		l.metrics.failures.WithLabelValues("submit").Inc()
 		l.warn("submit", err)
 		return unavailable("submit "+tx.ID, &failure{cause: err})
