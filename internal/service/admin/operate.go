@@ -19,11 +19,7 @@ func (s admin) conflict(ctx context.Context, there bool, code, detail string) er
 	if !there {
 		return nil
 	}
-	known, err := s.Known(ctx)
-	if err != nil || known {
-		return err
-	}
-	return problem.New(http.StatusConflict, code, detail)
+	return s.Refuse(ctx, problem.New(http.StatusConflict, code, detail))
 }
 
 type pauseInput struct {

@@ -49,12 +49,18 @@ const (
 	Command             // {commandId}: a command, owned by who sent it
 	Organization        // {orgId}: an organization, of everybody who has a stake in it
 	MultiSig            // {pendingTxId}: a transaction of an organization, of the same people
+	Account             // {accountId}: an account or profile id, or "me"; of the person, or of everybody who has a stake in the organization
+	Loan                // {loanId}: a loan, of its borrower
+	Relationship        // {relationshipId}: a relationship, of both its ends
 	objectCount
 )
 
 // Param returns the name of the path parameter that holds the object's id.
 func (o Object) Param() string {
-	return [objectCount]string{Profile: "profileId", Command: "commandId", Organization: "orgId", MultiSig: "pendingTxId"}[o]
+	return [objectCount]string{
+		Profile: "profileId", Command: "commandId", Organization: "orgId", MultiSig: "pendingTxId",
+		Account: "accountId", Loan: "loanId", Relationship: "relationshipId",
+	}[o]
 }
 
 // Me stands for the caller's own profile in a path.
@@ -158,6 +164,14 @@ func (d *Door) owns(ctx context.Context, who Principal, o Object, id string) (bo
 	case MultiSig:
 		return d.exists(ctx, `SELECT FROM read.multisig_transactions m JOIN read.stakeholders s USING (org_id) JOIN app.people p ON p.gx_id = s.user_id
 			WHERE m.pending_tx_id = $1 AND p.profile_id = $2`, id, who.ID)
+	case Account:
+		return d.exists(ctx, `SELECT FROM app.people p WHERE p.profile_id = $2 AND ($1 IN ('me', p.profile_id::text, p.gx_id)
+			OR EXISTS (SELECT FROM read.stakeholders s WHERE s.org_id = $1 AND s.user_id = p.gx_id))`, id, who.ID)
+	case Loan:
+		return d.exists(ctx, `SELECT FROM read.loans l JOIN app.people p ON p.gx_id = l.borrower_id WHERE l.loan_id = $1 AND p.profile_id = $2`, id, who.ID)
+	case Relationship:
+		return d.exists(ctx, `SELECT FROM read.relationships r JOIN app.people p ON p.gx_id IN (r.subject_id, r.object_id)
+			WHERE r.relationship_id = $1 AND p.profile_id = $2`, id, who.ID)
 	}
 	return false, nil
 }

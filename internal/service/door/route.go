@@ -151,6 +151,12 @@ func (d *Door) admit(hc huma.Context, r Route) (c call, err error) {
 	if c.key, err = idempotencyKey(hc, r.Idempotency); err != nil {
 		return c, err
 	}
+	// Before the question whose the object is: it may be what the command makes.
+	if after := hc.Header("Gx-After"); after != "" && r.Method == http.MethodGet {
+		if c.after, err = d.after(ctx, after); err != nil {
+			return c, err
+		}
+	}
 	if !r.Policy.Public {
 		var id string
 		if param := r.Policy.Object.Param(); param != "" {
@@ -164,10 +170,7 @@ func (d *Door) admit(hc huma.Context, r Route) (c call, err error) {
 			return c, errHeld
 		}
 	}
-	if after := hc.Header("Gx-After"); after != "" && r.Method == http.MethodGet {
-		c.after, err = d.after(ctx, after)
-	}
-	return c, err
+	return c, nil
 }
 
 func idempotencyKey(hc huma.Context, rule Idempotency) (string, error) {

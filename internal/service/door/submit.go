@@ -198,6 +198,19 @@ func (d *Door) Known(ctx context.Context) (bool, error) {
 		UNION ALL SELECT FROM app.approvals WHERE requester = $4 AND route = $2 AND idempotency_key = $3`, c.who.String(), c.route, c.key, c.who.ID)
 }
 
+// Refuse returns a refusal, but nil when the request repeats one that was
+// accepted: that gets its first answer, whatever has become of things since.
+func (d *Door) Refuse(ctx context.Context, refusal error) error {
+	if refusal == nil {
+		return nil
+	}
+	known, err := d.Known(ctx)
+	if err != nil || known {
+		return err
+	}
+	return refusal
+}
+
 // Key returns the scope under which the caller's Idempotency-Key is stored.
 func Key(ctx context.Context) (principal, route, key string) {
 	c := callOf(ctx)

@@ -3,16 +3,14 @@ package tokenomics
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
+	"strings"
 
 	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/internal/platform/problem"
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/internal/service/door"
+	"gxcoin.money/gx/internal/service/people"
 	"gxcoin.money/gx/protocol/command"
 )
 
@@ -54,13 +52,10 @@ func (s tokenomics) setFrozen(ctx context.Context, wallet, want, reason string, 
 	if err != nil {
 		return nil, err
 	}
-	known, err := s.Known(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if !known && a.Status == want {
-		return nil, problem.New(http.StatusConflict, "already_"+map[string]string{readmodel.StatusFrozen: "frozen", readmodel.StatusActive: "active"}[want],
-			"The account is in this state already.")
+	if a.Status == want {
+		if err := s.Refuse(ctx, problem.New(http.StatusConflict, "already_"+strings.ToLower(want), "The account is in this state already.")); err != nil {
+			return nil, err
+		}
 	}
 	return s.Submit(ctx, door.Submission{
 		Payload: payload(a.AccountID),
@@ -74,14 +69,12 @@ func (s tokenomics) setFrozen(ctx context.Context, wallet, want, reason string, 
 
 // findAccount returns the account that an account id or a profile id names.
 func findAccount(ctx context.Context, db postgres.DB, id string) (readmodel.AccountState, error) {
-	if profile, err := uuid.Parse(id); err == nil {
-		err := db.QueryRow(ctx, `SELECT coalesce(gx_id, '') FROM app.people WHERE profile_id = $1`, profile).Scan(&id)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return readmodel.AccountState{}, readmodel.ErrNotFound
-		}
-		if err != nil {
-			return readmodel.AccountState{}, fmt.Errorf("resolve wallet: %w", err)
-		}
+	id, err := people.AccountID(ctx, db, id)
+	if errors.Is(err, people.ErrNotFound) {
+		return readmodel.AccountState{}, readmodel.ErrNotFound
+	}
+	if err != nil {
+		return readmodel.AccountState{}, err
 	}
 	return readmodel.Account(ctx, db, id)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -184,21 +185,9 @@ func (s tokenomics) names(ctx context.Context, entries []readmodel.Entry) (map[s
 			ids = append(ids, e.Counterparty)
 		}
 	}
-	if len(ids) == 0 {
-		return names, nil
-	}
-	rows, err := s.Pool.Query(ctx, `SELECT gx_id, first_name, last_name FROM app.people WHERE gx_id = ANY($1)`, ids)
-	if err != nil {
-		return nil, fmt.Errorf("read names: %w", err)
-	}
-	var id, first, last string
-	if _, err := pgx.ForEachRow(rows, []any{&id, &first, &last}, func() error {
-		names[id] = people.DisplayName(first, last)
-		return nil
-	}); err != nil {
-		return nil, fmt.Errorf("read names: %w", err)
-	}
-	return names, nil
+	known, err := people.DisplayNames(ctx, s.Pool, ids)
+	maps.Copy(names, known)
+	return names, err
 }
 
 // institution returns the name of a pool or treasury, "" for anything else.
