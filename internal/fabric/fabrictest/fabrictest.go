@@ -53,6 +53,14 @@ func Tools(t testing.TB) tools.Dir {
 	return dir
 }
 
+// Thorough skips a test that takes long, unless all of Fabric is to be tested.
+func Thorough(t testing.TB) {
+	t.Helper()
+	if os.Getenv("GX_FABRIC") != "1" {
+		t.Skip("SKIPPED: GX_FABRIC=1 is not set; make fabric-test sets it")
+	}
+}
+
 // Network is a network that runs until the test ends.
 type Network struct {
 	*network.Network

@@ -50,7 +50,8 @@ func (n *Network) bootstrap(ctx context.Context) error {
 	if err := n.awaitLeader(ctx); err != nil {
 		return err
 	}
-	if err := n.deploy(ctx, c, n.topology.newest()); err != nil {
+	// A newer version is one whose upgrade was interrupted, for the next to finish.
+	if err := n.deploy(ctx, c, n.topology.Servers[0]); err != nil {
 		return err
 	}
 	return n.awaitEndorsement(ctx, c)

@@ -8,19 +8,23 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
 )
 
-// drain is what transactions that began on an old chaincode server have to end.
-const drain = 2 * time.Second
+const (
+	serveLimit = 30 * time.Second // from the start of a chaincode server to its first answer
+	drain      = 2 * time.Second  // for transactions that began on an old server
+)
 
 // Upgrade makes a program's contracts the chaincode of a running network, while
 // transactions flow: the new servers start beside the old, every organization
 // installs and approves, the definition is committed, and the old servers stop.
-// Version and program may be empty: the next number, this program. An upgrade
-// that was interrupted is resumed.
+// Version and program may be empty: the next number, this program. A version
+// whose servers do not answer is taken back; an upgrade that was interrupted later
+// is resumed by the next.
 func (n *Network) Upgrade(ctx context.Context, version, program string) (Server, error) {
 	lock, err := acquire(n.o.Dir, changeLock)
 	if err != nil {
@@ -47,12 +51,8 @@ func (n *Network) upgrade(ctx context.Context, version, program string) (Server,
 		return newest, err
 	}
 	defer c.close()
-	for _, o := range n.roster.members {
-		server := serverOf(o, newest)
-		err := poll(ctx, pollEvery, func() error { return n.greet(ctx, server) })
-		if err != nil {
-			return newest, fmt.Errorf("%s: %w", server.id(), err)
-		}
+	if err := n.awaitServers(ctx, newest); err != nil {
+		return newest, errors.Join(err, n.withdraw(newest))
 	}
 	if err := n.deploy(ctx, c, newest); err != nil {
 		return newest, err
@@ -61,23 +61,47 @@ func (n *Network) upgrade(ctx context.Context, version, program string) (Server,
 		return newest, err
 	}
 	pause(ctx, drain)
-	old := n.roster
-	t := n.topology
-	t.Servers = []Server{newest}
+	return newest, n.retain(func(s Server) bool { return s == newest })
+}
+
+func (n *Network) awaitServers(ctx context.Context, s Server) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, serveLimit, fmt.Errorf("it did not answer within %s", serveLimit))
+	defer cancel()
+	for _, o := range n.roster.members {
+		server := serverOf(o, s)
+		if err := poll(ctx, pollEvery, func() error { return n.greet(ctx, server) }); err != nil {
+			return fmt.Errorf("%s: %w", server.id(), err)
+		}
+	}
+	return nil
+}
+
+// withdraw forgets a version that is not committed.
+func (n *Network) withdraw(s Server) error {
+	if len(n.topology.Servers) == 1 {
+		return nil // there is no other
+	}
+	return n.retain(func(other Server) bool { return other != s })
+}
+
+// retain lets some of the chaincode servers go.
+func (n *Network) retain(keep func(Server) bool) error {
+	old, t := n.roster, n.topology
+	t.Servers = slices.DeleteFunc(slices.Clone(t.Servers), func(s Server) bool { return !keep(s) })
 	if err := n.apply(t); err != nil {
-		return newest, err
+		return err
 	}
 	var errs []error
 	for _, node := range old.nodes() {
-		if node.kind == chaincodeServer && node.server != newest {
+		if node.kind == chaincodeServer && !keep(node.server) {
 			errs = append(errs, node.org.Remove(node.name))
 		}
 	}
-	return newest, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // nextServer makes a new version's server part of the network, unless one is
-// there already that an upgrade has not finished.
+// there already that an upgrade has not committed.
 func (n *Network) nextServer(ctx context.Context, version, program string) error {
 	c, err := n.connect()
 	if err != nil {
@@ -89,10 +113,13 @@ func (n *Network) nextServer(ctx context.Context, version, program string) error
 		return err
 	}
 	t := n.topology
-	if len(t.Servers) > 1 || t.newest().Sequence > committed {
+	if pending := t.newest(); pending.Sequence > committed {
+		if version != "" && version != pending.Version {
+			return fmt.Errorf("the upgrade to version %s was interrupted: finish that first", pending.Version)
+		}
 		return nil
 	}
-	t.Servers = append(t.Servers, Server{
+	t.Servers = append(slices.Clone(t.Servers), Server{
 		Sequence: committed + 1, Version: cmp.Or(version, strconv.FormatInt(committed+1, 10)), Program: program,
 	})
 	return n.apply(t)

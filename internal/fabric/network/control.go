@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +16,9 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/hyperledger/fabric-protos-go-apiv2/common"
+	fabricpeer "github.com/hyperledger/fabric-protos-go-apiv2/peer"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/proto"
 
 	"gxcoin.money/gx/internal/fabric/pki"
@@ -121,26 +123,36 @@ func (n *Network) examine(ctx context.Context, c *clients, node *node) (height u
 	return 0, fmt.Errorf("%s is unknown", node.id())
 }
 
-// greet meets a chaincode server as a peer does.
+// greet meets a chaincode server as a peer does: the server speaks first and
+// names its package.
 func (n *Network) greet(ctx context.Context, node *node) error {
 	dir := node.org.TLSDir(node.org.of(peer)[0].name)
 	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
 	if err != nil {
 		return err
 	}
-	dialer := tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool(node.org), Certificates: []tls.Certificate{cert}}}
-	conn, err := dialer.DialContext(ctx, "tcp", node.address)
+	conn, err := grpc.NewClient(node.address, grpc.WithNoProxy(), grpc.WithTransportCredentials(credentials.NewTLS(
+		&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool(node.org), Certificates: []tls.Certificate{cert}})))
 	if err != nil {
 		return err
 	}
-	return ignoreClosed(conn.Close())
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
+	defer conn.Close()
+	stream, err := fabricpeer.NewChaincodeClient(conn).Connect(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	var id fabricpeer.ChaincodeID
+	if err := proto.Unmarshal(first.GetPayload(), &id); err != nil {
+		return err
+	}
+	if want := n.pkg(node).id(); first.GetType() != fabricpeer.ChaincodeMessage_REGISTER || id.GetName() != want {
+		return fmt.Errorf("it serves %q, not %q", id.GetName(), want)
+	}
+	return nil
 }
 
 // Down stops the process that runs the network in a directory and waits until

@@ -1,6 +1,10 @@
 package fabric
 
 import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +23,7 @@ func outside(t *testing.T, n *fabrictest.Network) *network.Network {
 }
 
 func TestUpgradeUnderLoad(t *testing.T) {
+	fabrictest.Thorough(t)
 	n := fabrictest.Run(t, network.Options{Orderers: 1})
 	l, _ := open(t, n.Client(), Options{})
 	d := startLoad(t, l, t.Name()+"/", 6)
@@ -33,23 +38,86 @@ func TestUpgradeUnderLoad(t *testing.T) {
 		d.recovers("upgraded")
 	}
 	d.stop()
-	s, err := outside(t, n).Status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := s.Topology.Servers; len(got) != 1 || got[0].Sequence != 3 || got[0].Version != "v3" {
-		t.Errorf("the servers are %v", got)
-	}
-	for _, node := range s.Nodes {
-		if node.Problem != "" {
-			t.Errorf("%s: %s", node.Name, node.Problem)
-		}
+	if got := well(t, n).Topology.Servers[0]; got.Sequence != 3 || got.Version != "v3" {
+		t.Errorf("the server is %v", got)
 	}
 	n.Stop()
 	n.Start()
 }
 
+// An upgrade is cut off again and again, each time a little later, until it is
+// through.
+func TestUpgradeInterrupted(t *testing.T) {
+	fabrictest.Thorough(t)
+	n := fabrictest.Run(t, network.Options{Orderers: 1})
+	l, _ := open(t, n.Client(), Options{})
+	d := startLoad(t, l, t.Name()+"/", 4)
+	d.recovers("start")
+	cut := 0
+	for limit := 50 * time.Millisecond; ; limit += limit / 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		s, err := outside(t, n).Upgrade(ctx, "", "")
+		cancel()
+		if err == nil {
+			t.Logf("version %s, sequence %d; cut off %d times before", s.Version, s.Sequence, cut)
+			break
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		cut++
+	}
+	if cut == 0 {
+		t.Error("it was not interrupted")
+	}
+	d.recovers("upgraded")
+	d.stop()
+	well(t, n)
+}
+
+// A program that does not serve leaves the network as it was.
+func TestUpgradeToNothing(t *testing.T) {
+	fabrictest.Thorough(t)
+	n := fabrictest.Run(t, network.Options{Orderers: 1})
+	l, _ := open(t, n.Client(), Options{})
+	d := startLoad(t, l, t.Name()+"/", 4)
+	d.recovers("start")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if s, err := outside(t, n).Upgrade(ctx, "", "/bin/false"); err == nil || !strings.Contains(err.Error(), "gxtv3-2.org1") {
+		t.Errorf("%v, %v", s, err)
+	}
+	d.recovers("the upgrade failed")
+	if s := well(t, n); s.Topology.Servers[0].Sequence != 1 {
+		t.Errorf("the servers are %v", s.Topology.Servers)
+	}
+	if s, err := outside(t, n).Upgrade(t.Context(), "", ""); err != nil || s.Sequence != 2 {
+		t.Errorf("%v, %v", s, err)
+	}
+	d.recovers("upgraded")
+	d.stop()
+	well(t, n)
+}
+
+// well returns the status of a network with one version of the chaincode, of
+// which every node is well.
+func well(t *testing.T, n *fabrictest.Network) (s network.Status) {
+	t.Helper()
+	fabrictest.Eventually(t, func() bool { // servers that are not needed any more end
+		var err error
+		if s, err = outside(t, n).Status(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return !slices.ContainsFunc(s.Nodes, func(n network.NodeStatus) bool { return n.Problem != "" })
+	})
+	if len(s.Topology.Servers) != 1 {
+		t.Errorf("the servers are %v", s.Topology.Servers)
+	}
+	return s
+}
+
 func TestRenewUnderLoad(t *testing.T) {
+	fabrictest.Thorough(t)
 	n := fabrictest.Run(t, network.Options{Orderers: 3})
 	l, _ := open(t, n.Client(), Options{})
 	d := startLoad(t, l, t.Name()+"/", 6)
