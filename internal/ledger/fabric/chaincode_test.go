@@ -1,6 +1,7 @@
 package fabric
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -8,10 +9,16 @@ import (
 	"gxcoin.money/gx/contract"
 )
 
+// refuses is the file in the directory of a server that makes it refuse.
+const refuses = "refuses"
+
 // counter is the chaincode of the tests on networks whose servers are processes.
 func counter(s contract.Stub, function string, args []string) ([]byte, error) {
 	switch function {
 	case "add": // KEY: counts the calls and sends the key as an event
+		if _, err := os.Stat(refuses); err == nil {
+			return nil, errors.New("NOT_ELIGIBLE: not here")
+		}
 		value, err := s.Get(args[0])
 		if err != nil {
 			return nil, err

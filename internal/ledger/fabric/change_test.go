@@ -27,7 +27,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	n := fabrictest.Run(t, network.Options{Orderers: 1})
 	l, _ := open(t, n.Client(), Options{})
 	d := startLoad(t, l, t.Name()+"/", 6)
-	d.recovers("start")
+	d.recovers(t, "start")
 	for _, version := range []string{"", "v3"} {
 		began := time.Now()
 		s, err := outside(t, n).Upgrade(t.Context(), version, "")
@@ -35,7 +35,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("version %s, sequence %d after %s", s.Version, s.Sequence, time.Since(began).Round(time.Millisecond))
-		d.recovers("upgraded")
+		d.recovers(t, "upgraded")
 	}
 	d.stop()
 	if got := well(t, n).Topology.Servers[0]; got.Sequence != 3 || got.Version != "v3" {
@@ -52,7 +52,7 @@ func TestUpgradeInterrupted(t *testing.T) {
 	n := fabrictest.Run(t, network.Options{Orderers: 1})
 	l, _ := open(t, n.Client(), Options{})
 	d := startLoad(t, l, t.Name()+"/", 4)
-	d.recovers("start")
+	d.recovers(t, "start")
 	cut := 0
 	for limit := 50 * time.Millisecond; ; limit += limit / 2 {
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -70,7 +70,7 @@ func TestUpgradeInterrupted(t *testing.T) {
 	if cut == 0 {
 		t.Error("it was not interrupted")
 	}
-	d.recovers("upgraded")
+	d.recovers(t, "upgraded")
 	d.stop()
 	well(t, n)
 }
@@ -81,20 +81,20 @@ func TestUpgradeToNothing(t *testing.T) {
 	n := fabrictest.Run(t, network.Options{Orderers: 1})
 	l, _ := open(t, n.Client(), Options{})
 	d := startLoad(t, l, t.Name()+"/", 4)
-	d.recovers("start")
+	d.recovers(t, "start")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if s, err := outside(t, n).Upgrade(ctx, "", "/bin/false"); err == nil || !strings.Contains(err.Error(), "gxtv3-2.org1") {
 		t.Errorf("%v, %v", s, err)
 	}
-	d.recovers("the upgrade failed")
+	d.recovers(t, "the upgrade failed")
 	if s := well(t, n); s.Topology.Servers[0].Sequence != 1 {
 		t.Errorf("the servers are %v", s.Topology.Servers)
 	}
 	if s, err := outside(t, n).Upgrade(t.Context(), "", ""); err != nil || s.Sequence != 2 {
 		t.Errorf("%v, %v", s, err)
 	}
-	d.recovers("upgraded")
+	d.recovers(t, "upgraded")
 	d.stop()
 	well(t, n)
 }
@@ -121,7 +121,7 @@ func TestRenewUnderLoad(t *testing.T) {
 	n := fabrictest.Run(t, network.Options{Orderers: 3})
 	l, _ := open(t, n.Client(), Options{})
 	d := startLoad(t, l, t.Name()+"/", 6)
-	d.recovers("start")
+	d.recovers(t, "start")
 	before := expiries(t, n)
 	longer := n.Options
 	longer.CertificateLife = 500 * 24 * time.Hour
@@ -134,9 +134,9 @@ func TestRenewUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("renewed, and every node restarted, after %s", time.Since(began).Round(time.Millisecond))
-	d.recovers("renewed")
+	d.recovers(t, "renewed")
 	l.identities.refresh()
-	d.recovers("with the renewed identities")
+	d.recovers(t, "with the renewed identities")
 	d.stop()
 	for name, at := range expiries(t, n) {
 		if !at.After(before[name]) {

@@ -3,6 +3,8 @@ package fabric
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -97,17 +99,24 @@ func (d *load) settle(tx ledger.Transaction) ledger.Status {
 
 // recovers reports how long it takes from now until transactions commit that
 // begin from now on.
-func (d *load) recovers(what string) {
-	d.t.Helper()
+func (d *load) recovers(t *testing.T, what string) {
+	t.Helper()
 	began := time.Now()
 	for range 2 * len(d.counts) { // those under way, and then some
 		select {
 		case <-d.progress:
 		case <-time.After(time.Minute):
-			d.t.Fatalf("%s: nothing commits", what)
+			t.Fatalf("%s: nothing commits", what)
 		}
 	}
-	d.t.Logf("%s: commits again after %s", what, time.Since(began).Round(time.Millisecond))
+	t.Logf("%s: commits again after %s", what, time.Since(began).Round(time.Millisecond))
+}
+
+// suffers waits until every client has waited in vain.
+func (d *load) suffers(t *testing.T) {
+	t.Helper()
+	before := d.unknown.Load() + d.failed.Load()
+	fabrictest.Eventually(t, func() bool { return d.unknown.Load()+d.failed.Load() >= before+int64(len(d.counts)) })
 }
 
 // stop ends the load and checks that every transaction had its effect once, and
@@ -161,34 +170,58 @@ func signal(t *testing.T, n *fabrictest.Network, id string, sig syscall.Signal) 
 	}
 }
 
-func TestNodesKilledUnderLoad(t *testing.T) {
+// Whatever fails under load, what was begun commits once when it is over.
+func TestFailuresUnderLoad(t *testing.T) {
+	fabrictest.Thorough(t)
 	n := fabrictest.Run(t, network.Options{Orderers: 3})
-	l, _ := open(t, n.Client(), Options{SubmitTimeout: 5 * time.Second})
+	l, _ := open(t, n.Client(), Options{EndorseTimeout: 5 * time.Second, SubmitTimeout: 5 * time.Second})
 	d := startLoad(t, l, t.Name()+"/", 6)
-	d.recovers("start")
+	d.recovers(t, "start")
 	for _, id := range []string{
 		"orderer0.orderers", "orderer1.orderers", "orderer2.orderers",
 		"peer0.org1", "peer0.org2", "gxtv3-1.org1", "gxtv3-1.org2",
 	} {
-		signal(t, n, id, syscall.SIGKILL)
-		d.recovers(id + " killed")
+		t.Run(id+" killed", func(t *testing.T) {
+			signal(t, n, id, syscall.SIGKILL)
+			d.recovers(t, "killed")
+		})
 	}
-
-	// Without a majority nothing commits, and all of it does afterwards.
-	for _, id := range []string{"orderer1.orderers", "orderer2.orderers"} {
-		signal(t, n, id, syscall.SIGSTOP)
+	t.Run("two of three orderers down and back", func(t *testing.T) {
+		down := []string{"orderer1.orderers", "orderer2.orderers"}
+		for _, id := range down {
+			signal(t, n, id, syscall.SIGSTOP)
+		}
+		d.suffers(t)
+		for _, id := range down {
+			signal(t, n, id, syscall.SIGKILL)
+		}
+		d.recovers(t, "back")
+	})
+	for _, id := range []string{"peer0.org1", "peer0.org2", "gxtv3-1.org2"} {
+		t.Run(id+" hangs", func(t *testing.T) {
+			signal(t, n, id, syscall.SIGSTOP)
+			d.suffers(t)
+			signal(t, n, id, syscall.SIGCONT)
+			d.recovers(t, "goes on")
+		})
 	}
-	before := d.unknown.Load() + d.failed.Load()
-	fabrictest.Eventually(t, func() bool { return d.unknown.Load()+d.failed.Load() > before+int64(len(d.counts)) })
-	for _, id := range []string{"orderer1.orderers", "orderer2.orderers"} {
-		signal(t, n, id, syscall.SIGKILL)
-	}
-	d.recovers("two of three orderers back")
+	t.Run("one organization refuses to endorse", func(t *testing.T) {
+		refusal := filepath.Join(n.Options.Dir, "data", "gxtv3-1.org2", refuses)
+		if err := os.WriteFile(refusal, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d.suffers(t)
+		if err := os.Remove(refusal); err != nil {
+			t.Fatal(err)
+		}
+		d.recovers(t, "endorses again")
+	})
 	d.stop()
 }
 
 // The only orderer acknowledges transactions and dies before they are in a block.
 func TestAcknowledgedTransactionsThatWereLost(t *testing.T) {
+	fabrictest.Thorough(t)
 	n := fabrictest.Run(t, network.Options{Orderers: 1, BatchTimeout: 2 * time.Second})
 	l, _ := open(t, n.Client(), Options{})
 	d := &load{t: t, ledger: l, prefix: t.Name() + "/", counts: make([]int, 10)}
