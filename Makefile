@@ -30,8 +30,8 @@ deps: build ## Install what the tests need and this machine lacks
 	@bin/gx doctor --install --for=test
 
 .PHONY: test
-test: deps lint $(GOTESTSUM) ## Run every test
-	@echo "SKIPPED: the race detector (make test RACE=-race) and the crash test (make crash)"
+test: deps lint fabric-tools $(GOTESTSUM) ## Run every test
+	@echo "SKIPPED: the race detector (make test RACE=-race), the crash test (make crash) and Fabric's failures (make fabric-test)"
 	GX_REQUIRE_POSTGRES=1 $(GOTESTSUM) --format=pkgname-and-test-fails --packages=./... -- $(RACE) -timeout=20m $(TESTFLAGS)
 
 .PHONY: crash
@@ -48,8 +48,14 @@ fabric: build fabric-tools ## Run a Fabric network of its own (ARGS="--orderers=
 
 .PHONY: fabric-test
 fabric-test: fabric-tools ## Test the ledger on real Fabric networks; SKIPPED, loudly, without Fabric's programs
-	$(GO) test -count=1 -v -timeout=15m ./contract/chaincode ./internal/fabric/... ./internal/ledger/fabric
-	GX_CRASH=1 $(GO) test -count=1 -v -timeout=15m -run=TestKillFabric ./test/crash
+	cd tools/fabric && $(GO) test -count=1 .
+	GX_FABRIC=1 $(GO) test -count=1 -v -timeout=15m ./contract/chaincode ./internal/fabric/... ./internal/ledger/fabric
+	GX_FABRIC=1 $(GO) test -count=1 -v -timeout=15m -run=Fabric ./cmd/gx
+	GX_CRASH=1 $(GO) test -count=1 -v -timeout=15m -run=Fabric ./test/crash
+
+.PHONY: fabric-bench
+fabric-bench: fabric-tools ## Measure the ring on a Fabric network beside a bare client
+	GX_TEST_BENCH=1 $(GO) test -count=1 -v -timeout=30m ./test/bench
 
 .PHONY: lint
 lint: ## Check format, vet and the house rules
