@@ -32,6 +32,8 @@ type cli struct {
 	Audit auditCmd `cmd:"" group:"machine" help:"Look after the audit trail."`
 	Key   keyCmd   `cmd:"" group:"machine" help:"Make and replace keys."`
 
+	clientCommands `embed:""`
+
 	Fabric fabricCmd `cmd:"" group:"machine" help:"Run a Hyperledger Fabric network on this machine."`
 
 	Serve     serveCmd     `cmd:"" group:"role" help:"Run one of the seven services."`
@@ -55,6 +57,7 @@ secret may also be in a file that the variable with _FILE names.`
 // program is what every command gets besides its settings.
 type program struct {
 	name    string // as it was called
+	stdin   *input
 	stdout  io.Writer
 	stderr  io.Writer
 	environ []string
@@ -66,7 +69,7 @@ func main() {
 	if status, ok := builder.Main(os.Args, os.Stderr); ok { // called by a Fabric peer
 		os.Exit(status)
 	}
-	p := &program{name: os.Args[0], stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	p := &program{name: os.Args[0], stdin: newInput(os.Stdin), stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
 	ctx, stop := interruptible(context.Background(), p.stderr)
 	status := p.run(ctx, os.Args[1:])
 	stop()
@@ -101,7 +104,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		err = p.parsed.Run(p)
 	}
 	if err != nil {
-		fmt.Fprintf(p.stderr, "gx: %v\n", err)
+		explain(p.stderr, err)
 		return statusFailed
 	}
 	return 0
@@ -116,6 +119,7 @@ func (p *program) parser(target *cli) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100, NoExpandSubcommands: true}),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "machine", Title: "On one machine:"},
+			{Key: "people", Title: "For people and staff, with a running system:"},
 			{Key: "role", Title: "One role a process, as in production:"},
 			{Key: "about", Title: "About:"},
 		}),

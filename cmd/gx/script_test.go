@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +28,7 @@ import (
 	"gxcoin.money/gx/internal/platform/datadir"
 	"gxcoin.money/gx/internal/platform/pgembed"
 	"gxcoin.money/gx/internal/platform/pgtest"
+	"gxcoin.money/gx/internal/platform/totp"
 )
 
 func TestMain(m *testing.M) {
@@ -61,8 +64,10 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"await":    await,
 			"get":      get,
-			"login":    login,
+			"login":    logIn,
 			"field":    field,
+			"pick":     pick,
+			"code":     code,
 			"busy":     busy,
 			"free":     free,
 			"database": database,
@@ -137,7 +142,7 @@ func get(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // login READYFILE PASSWORDFILE logs the first member of staff in.
-func login(ts *testscript.TestScript, neg bool, args []string) {
+func logIn(ts *testscript.TestScript, neg bool, args []string) {
 	var r datadir.Running
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &r))
 	body := fmt.Sprintf(`{"username":%q,"password":%q}`, r.StaffUser, strings.TrimSpace(ts.ReadFile(args[1])))
@@ -163,6 +168,27 @@ func field(ts *testscript.TestScript, _ bool, args []string) {
 	default:
 		ts.Fatalf("%s has no %s", args[0], args[1])
 	}
+}
+
+// pick VAR PATTERN sets a variable to what the group of a pattern matches in the
+// last standard output.
+func pick(ts *testscript.TestScript, _ bool, args []string) {
+	found := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("%s is not there", args[1])
+	}
+	ts.Setenv(args[0], found[1])
+}
+
+// code SECRET STEP FILE writes the code that an authenticator shows now, or some
+// steps later, into a file.
+func code(ts *testscript.TestScript, _ bool, args []string) {
+	steps, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(args[0])
+	ts.Check(err)
+	at := time.Now().Add(time.Duration(steps) * 30 * time.Second)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(totp.Secret(secret).Code(at)+"\n"), 0o600))
 }
 
 // busy OFFSET VAR takes a port and sets a variable to the one OFFSET below.

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"gxcoin.money/gx/api/client"
+)
+
+type approvalCmd struct {
+	List    listApprovalsCmd `cmd:"" help:"List what waits for a second person, or what was decided."`
+	Show    showApprovalCmd  `cmd:"" help:"Show what exactly is to be done."`
+	Vote    voteCmd          `cmd:"" help:"Approve or reject it."`
+	Execute executeCmd       `cmd:"" help:"Do what is approved, once more when it failed."`
+	Cancel  cancelCmd        `cmd:"" help:"Take back what one has asked for."`
+	History historyOfCmd     `cmd:"" help:"Show who did what about it."`
+}
+
+type listApprovalsCmd struct {
+	Status         string `placeholder:"STATUS" enum:",PENDING,APPROVED,REJECTED,CANCELLED,EXPIRED" default:"PENDING" help:"Only those in it: ${enum}; ${default} by default, \"\" for all."`
+	Page           int64  `default:"1" help:"Which page."`
+	Limit          int64  `default:"20" help:"How many at most, 1 to 100; ${default} by default."`
+	remoteSettings `embed:""`
+}
+
+// Run prints one page of requests.
+func (c listApprovalsCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.staff()
+	if err != nil {
+		return err
+	}
+	r, err := gx.ListApprovals(ctx, client.ListApprovalsParams{Status: client.ListApprovalsParamsStatus(c.Status), Page: c.Page, Limit: c.Limit})
+	if err != nil {
+		return err
+	}
+	return c.show(p, r, func(w io.Writer) {
+		row(w, "REQUEST", "ACTION", "ABOUT", "RISK", "STATUS", "VOTES", "BY", "UNTIL")
+		for _, a := range r.Approvals {
+			row(w, a.ID, a.Action, a.TargetResource, string(a.RiskLevel), string(a.Status), fmt.Sprintf("%d/%d", a.Approvals, a.Quorum), a.Requester.Username, a.ExpiresAt)
+		}
+		if r.Pagination.Page < r.Pagination.TotalPages {
+			more(w, "--page", fmt.Sprint(r.Pagination.Page+1))
+		}
+	})
+}
+
+// approvalSettings say which request it is.
+type approvalSettings struct {
+	ID             string `arg:"" help:"Id of the request."`
+	remoteSettings `embed:""`
+}
+
+type showApprovalCmd struct {
+	approvalSettings `embed:""`
+}
+
+// Run prints a request with its payload.
+func (c showApprovalCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.staff()
+	if err != nil {
+		return err
+	}
+	a, err := gx.GetApproval(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	return c.show(p, a, func(w io.Writer) { approvalFacts(w, a) })
+}
+
+func approvalFacts(w io.Writer, a client.Approval) {
+	payload, _ := json.Marshal(a.Payload) // it was JSON
+	facts(w, "request", a.ID, "action", a.Action, "about", a.TargetResource, "payload", json.RawMessage(payload), "digest", a.PayloadDigest,
+		"reason", a.Reason, "risk", string(a.RiskLevel), "by", a.Requester.Username, "status", string(a.Status),
+		"votes", fmt.Sprintf("%d of %d", a.Approvals, a.Quorum), "until", a.ExpiresAt, "rejected because", a.RejectionReason,
+		"execution", string(a.ExecutionState), "command", a.ExecutionResult.CommandID, "error", a.ExecutionResult.Error)
+}
+
+type voteCmd struct {
+	ID             string `arg:"" help:"Id of the request."`
+	Decision       string `arg:"" enum:"approve,reject" help:"Either of ${enum}."`
+	Reason         string `placeholder:"TEXT" help:"Why; needed to reject."`
+	Yes            bool   `short:"y" help:"Approve what was shown before, without being asked."`
+	Digest         string `placeholder:"HEX" help:"Digest of what was shown; without it the request is shown first and its digest taken."`
+	remoteSettings `embed:""`
+}
+
+// Run votes for exactly what it has shown.
+func (c voteCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.staff()
+	if err != nil {
+		return err
+	}
+	vote := client.VoteRequest{Decision: client.VoteRequestDecisionREJECT, Reason: c.Reason}
+	if c.Decision == "approve" {
+		vote.Decision, vote.PayloadDigest = client.VoteRequestDecisionAPPROVE, c.Digest
+		if c.Digest == "" {
+			a, err := gx.GetApproval(ctx, c.ID)
+			if err != nil {
+				return err
+			}
+			vote.PayloadDigest = a.PayloadDigest
+			if err := (outputSettings{}).show(&program{stdout: p.stderr}, a, func(w io.Writer) { approvalFacts(w, a) }); err != nil {
+				return err
+			}
+			if err := p.confirm("Approve exactly this?", c.Yes); err != nil {
+				return err
+			}
+		}
+	}
+	r, err := gx.VoteApproval(ctx, c.ID, vote)
+	return c.decided(p, r, err)
+}
+
+func (s remoteSettings) decided(p *program, r client.DecisionResponse, err error) error {
+	if err != nil {
+		return err
+	}
+	return s.show(p, r, func(w io.Writer) {
+		fmt.Fprintln(w, r.Message)
+		facts(w, "status", string(r.Approval.Status), "votes", fmt.Sprintf("%d of %d", r.Approval.Approvals, r.Approval.Quorum),
+			"execution", string(r.Approval.ExecutionState), "command", r.Approval.ExecutionResult.CommandID, "error", r.Approval.ExecutionResult.Error)
+	})
+}
+
+type executeCmd struct {
+	approvalSettings `embed:""`
+}
+
+// Run executes a request that is approved.
+func (c executeCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.staff()
+	if err != nil {
+		return err
+	}
+	r, err := gx.ExecuteApproval(ctx, c.ID)
+	return c.decided(p, r, err)
+}
+
+type cancelCmd struct {
+	approvalSettings `embed:""`
+}
+
+// Run cancels a request of one's own.
+func (c cancelCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.staff()
+	if err != nil {
+		return err
+	}
+	r, err := gx.CancelApproval(ctx, c.ID)
+	return c.decided(p, r, err)
+}
+
+type historyOfCmd struct {
+	approvalSettings `embed:""`
+}
+
+// Run prints the audit records of a request.
+func (c historyOfCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.staff()
+	if err != nil {
+		return err
+	}
+	r, err := gx.GetApprovalHistory(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	return c.show(p, r.Data, func(w io.Writer) {
+		row(w, "AT", "ACTION", "BY", "ROLE")
+		for _, e := range r.Data {
+			row(w, e.Timestamp, e.Action, e.Actor, e.Role)
+		}
+	})
+}

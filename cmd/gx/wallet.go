@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"gxcoin.money/gx/api/client"
+)
+
+type walletCmd struct {
+	Balance  balanceCmd  `cmd:"" help:"Show what is there and what of it is available."`
+	History  historyCmd  `cmd:"" help:"Show the payments in and out, the last first."`
+	Genesis  genesisCmd  `cmd:"" help:"Show the coins that one was given at the beginning."`
+	Freeze   freezeCmd   `cmd:"" help:"As staff: let nothing leave a wallet."`
+	Unfreeze unfreezeCmd `cmd:"" help:"As staff: end that."`
+	Supply   supplyCmd   `cmd:"" help:"Show how many coins there are, and where."`
+	Treasury treasuryCmd `cmd:"" help:"Show the treasury of a country."`
+}
+
+// walletSettings say whose wallet it is.
+type walletSettings struct {
+	ID             string `arg:"" optional:"" default:"me" help:"Profile id or GX id of its owner; without, one's own."`
+	Staff          bool   `help:"Look as a member of staff."`
+	remoteSettings `embed:""`
+}
+
+func (c walletSettings) viewer() (*client.Client, error) { return c.resume(c.Staff) }
+
+type balanceCmd struct {
+	walletSettings `embed:""`
+}
+
+// Run prints a balance.
+func (c balanceCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.viewer()
+	if err != nil {
+		return err
+	}
+	r, err := gx.GetBalance(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	return c.show(p, r.Balance, func(w io.Writer) {
+		b := r.Balance
+		facts(w, "balance", gxOf(b.Balance), "available", gxOf(b.AvailableBalance), "wallet", b.WalletID, "status", b.Status, "as of block", b.AsOfBlock)
+	})
+}
+
+type historyCmd struct {
+	walletSettings `embed:""`
+	Limit          int64  `default:"20" help:"How many at most, 1 to 100; ${default} by default."`
+	Cursor         string `placeholder:"CURSOR" help:"Where the page before ended."`
+}
+
+// Run prints one page of a statement.
+func (c historyCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.viewer()
+	if err != nil {
+		return err
+	}
+	r, err := gx.ListTransactions(ctx, c.ID, client.ListTransactionsParams{Limit: c.Limit, Cursor: c.Cursor})
+	if err != nil {
+		return err
+	}
+	return c.show(p, r, func(w io.Writer) {
+		row(w, "AT", "TYPE", "AMOUNT", "BALANCE", "WITH", "REMARK")
+		for _, t := range r.Transactions {
+			sign := "+"
+			if t.Direction == client.TransactionDirectionOUT {
+				sign = "-"
+			}
+			with := t.Counterparty
+			if t.CounterpartyName != "" {
+				with += " (" + t.CounterpartyName + ")"
+			}
+			row(w, t.Timestamp, t.Type, sign+gxOf(t.Amount), gxOf(t.BalanceAfter), with, t.Remark)
+		}
+		more(w, "--cursor", r.NextCursor)
+	})
+}
+
+type genesisCmd struct {
+	walletSettings `embed:""`
+}
+
+// Run prints what a person got.
+func (c genesisCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.viewer()
+	if err != nil {
+		return err
+	}
+	r, err := gx.GetGenesis(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	return c.show(p, r.Genesis, func(w io.Writer) {
+		g := r.Genesis
+		facts(w, "status", g.Status, "phase", g.Phase, "amount", gxOf(g.Amount), "at", g.At)
+	})
+}
+
+type freezeCmd struct {
+	ID             string `arg:"" help:"Wallet, GX id or profile id."`
+	Reason         string `required:"" placeholder:"REASON" help:"Why, one of the reasons of the API, such as COMPLIANCE_REVIEW or SUSPICIOUS_ACTIVITY."`
+	waitSettings   `embed:""`
+	remoteSettings `embed:""`
+}
+
+// Run freezes a wallet, or asks a second person to.
+func (c freezeCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.staff()
+	if err != nil {
+		return err
+	}
+	return c.send(ctx, p, c.outputSettings, gx, "tokenomics", func(o ...client.Option) (client.Receipt, error) {
+		return gx.FreezeWallet(ctx, c.ID, client.TokenomicsFreezeRequest{Reason: c.Reason}, o...)
+	})
+}
+
+type unfreezeCmd struct {
+	ID             string `arg:"" help:"Wallet, GX id or profile id."`
+	Reason         string `placeholder:"TEXT" help:"Why, for the record."`
+	waitSettings   `embed:""`
+	remoteSettings `embed:""`
+}
+
+// Run unfreezes a wallet, or asks a second person to.
+func (c unfreezeCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.staff()
+	if err != nil {
+		return err
+	}
+	return c.send(ctx, p, c.outputSettings, gx, "tokenomics", func(o ...client.Option) (client.Receipt, error) {
+		return gx.UnfreezeWallet(ctx, c.ID, &client.TokenomicsUnfreezeRequest{Reason: c.Reason}, o...)
+	})
+}
+
+type supplyCmd struct {
+	remoteSettings `embed:""`
+}
+
+// Run prints the supply and the pools.
+func (c supplyCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.nobody()
+	if err != nil {
+		return err
+	}
+	s, err := gx.GetSupply(ctx)
+	if err != nil {
+		return err
+	}
+	return c.show(p, s, func(w io.Writer) {
+		conserved := "yes"
+		if !s.Conserved {
+			conserved = "NO"
+		}
+		facts(w, "maximum", gxOf(s.MaxSupply), "in circulation", gxOf(s.Circulating), "all accounts", s.Total+" Qirat", "conserved", conserved, "as of block", s.AsOfBlock)
+		fmt.Fprintln(w)
+		row(w, "POOL", "BALANCE", "PAID", "RECEIVED")
+		for _, pool := range s.Pools {
+			row(w, pool.Name, gxOf(pool.Balance), gxOf(pool.Distributed), gxOf(pool.Received))
+		}
+	})
+}
+
+type treasuryCmd struct {
+	Country        string `arg:"" help:"Two letters, as in CH."`
+	remoteSettings `embed:""`
+}
+
+// Run prints what a country's treasury has.
+func (c treasuryCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.nobody()
+	if err != nil {
+		return err
+	}
+	r, err := gx.GetTreasury(ctx, c.Country)
+	if err != nil {
+		return err
+	}
+	return c.show(p, r.Balance, func(w io.Writer) {
+		t := r.Balance
+		facts(w, "country", t.CountryCode, "account", t.AccountID, "balance", gxOf(t.Balance), "status", t.Status, "changed", t.UpdatedAt)
+	})
+}
