@@ -17,6 +17,7 @@ import (
 	"gxcoin.money/gx/internal/platform/token"
 	"gxcoin.money/gx/internal/service"
 	"gxcoin.money/gx/internal/service/door"
+	"gxcoin.money/gx/protocol/status"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -28,6 +29,7 @@ func TestAuthorisationWalk(t *testing.T) {
 	s.open()
 	own, other := s.person("Ada", "CH", gx(500)), s.person("Bob", "CH", gx(500))
 	ownCommand, otherCommand := s.command("customer:"+own.profile.String()), s.command("customer:"+other.profile.String())
+	ownLoan, otherLoan := s.loan(own, status.LoanPending), s.loan(other, status.LoanPending)
 
 	revoked := func(a token.Audience, id uuid.UUID) string {
 		session, raw := s.openSession(a, id)
@@ -71,11 +73,11 @@ func TestAuthorisationWalk(t *testing.T) {
 				if c.other && r.Policy.Object == door.NoObject {
 					continue
 				}
-				profile, command := own.profile.String(), ownCommand
+				profile, command, loan := own.profile.String(), ownCommand, ownLoan
 				if c.other {
-					profile, command = other.profile.String(), otherCommand
+					profile, command, loan = other.profile.String(), otherCommand, otherLoan
 				}
-				path := strings.NewReplacer("{profileId}", profile, "{commandId}", command, "{walletId}", own.gx, "{userId}", other.profile.String(),
+				path := strings.NewReplacer("{profileId}", profile, "{commandId}", command, "{loanId}", loan, "{accountId}", profile, "{walletId}", own.gx, "{userId}", other.profile.String(),
 					"{countryCode}", "CH", "{paramId}", "fee.b2b.local").Replace(r.Path)
 				a := s.call(d.Name, r.Method, path, c.bearer(), "", "Idempotency-Key", key())
 				switch {

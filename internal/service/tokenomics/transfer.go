@@ -90,20 +90,6 @@ type party struct {
 
 func (p party) fee() fee.Party { return fee.Party{ID: p.id, Kind: p.kind, Country: p.country} }
 
-// pendingSQL sums what the commands of account p.gx_id that wait or are at work
-// will take, up to a number of them: who has more under way is told by the
-// ledger that the money is gone. What is projected is in the balance already; only
-// a command at work can be. As a scalar, that question is never planned as a join
-// of whole tables.
-func pendingSQL(limit string) string {
-	return `coalesce((
-	SELECT sum(o.holds) FROM (
-		SELECT c.holds FROM app.commands c
-		WHERE c.actor = p.gx_id AND c.state IN ('PENDING', 'RETRY', 'LOCKED') AND c.holds > 0
-		  AND (c.state <> 'LOCKED' OR (SELECT 1 FROM read.command_results r WHERE r.command_id = c.id::text) IS NULL)
-		LIMIT ` + limit + `) o), 0)::bigint`
-}
-
 // partiesSQL reads what many payments must know. A payee is named by account or
 // by profile. The key is asked for by a scalar, which the planner can't turn into
 // a hash of all commands, as it can EXISTS.
@@ -112,7 +98,7 @@ var partiesSQL = `
 	       s.paused, p.status,
 	       coalesce(a.account_id, ''), coalesce(a.kind, ''), coalesce(a.country, ''), coalesce(a.status, ''), coalesce(a.balance, 0),
 	       coalesce(t.account_id, ''), coalesce(t.kind, ''), coalesce(t.country, ''), coalesce(t.status, ''),
-	       ` + pendingSQL("20") + `
+	       ` + people.PendingOut(20) + `
 	FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
 	     AS v (payer, payee, payee_profile, principal, route, key, n)
 	JOIN app.people p ON p.profile_id = v.payer CROSS JOIN read.system_status s

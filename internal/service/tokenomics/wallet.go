@@ -48,7 +48,7 @@ type balanceOutput struct {
 	}
 }
 
-var balanceSQL = `SELECT a.account_id, a.status, a.balance, a.updated_at, k.block, ` + pendingSQL("1000") + `
+var balanceSQL = `SELECT a.account_id, a.status, a.balance, a.updated_at, k.block, ` + people.PendingOut(1000) + `
 	FROM app.people p JOIN read.accounts a ON a.account_id = p.gx_id CROSS JOIN read.checkpoint k WHERE p.profile_id = $1`
 
 func (s tokenomics) balance(ctx context.Context, _ *walletInput) (*balanceOutput, error) {
@@ -145,13 +145,24 @@ func (s tokenomics) transactions(ctx context.Context, in *transactionsInput) (*t
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.names(ctx, page.Entries)
+	var out transactionsOutput
+	if out.Body.Transactions, err = s.lines(ctx, page.Entries); err != nil {
+		return nil, err
+	}
+	if page.Next != nil {
+		out.Body.HasMore, out.Body.NextCursor = true, page.Next.String()
+	}
+	return &out, nil
+}
+
+// lines returns entries of a statement as their owner sees them.
+func (s tokenomics) lines(ctx context.Context, entries []readmodel.Entry) ([]Transaction, error) {
+	names, err := s.names(ctx, entries)
 	if err != nil {
 		return nil, err
 	}
-	var out transactionsOutput
-	out.Body.Transactions = make([]Transaction, len(page.Entries))
-	for i, e := range page.Entries {
+	out := make([]Transaction, len(entries))
+	for i, e := range entries {
 		t := Transaction{
 			OffTxID: e.TransactionID.String(), OnChainTxID: e.TxID, WalletID: e.AccountID, Type: string(e.Type), Direction: "OUT",
 			Counterparty: e.Counterparty, CounterpartyName: names[e.Counterparty], Amount: e.Amount.String(), AmountGx: e.Amount.GX(),
@@ -164,12 +175,9 @@ func (s tokenomics) transactions(ctx context.Context, in *transactionsInput) (*t
 		if e.BalanceAfter != nil {
 			t.BalanceAfter = e.BalanceAfter.String()
 		}
-		out.Body.Transactions[i] = t
+		out[i] = t
 	}
-	if page.Next != nil {
-		out.Body.HasMore, out.Body.NextCursor = true, page.Next.String()
-	}
-	return &out, nil
+	return out, nil
 }
 
 // names returns what the counterparties of a page are called.
