@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -13,9 +14,6 @@ import (
 	"syscall"
 	"text/tabwriter"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"gxcoin.money/gx/contract"
 	"gxcoin.money/gx/contract/chaincode"
@@ -30,6 +28,7 @@ type fabricCmd struct {
 	Reset   fabricResetCmd   `cmd:"" help:"Delete the network: chain, keys and all. It must be down."`
 	Renew   fabricRenewCmd   `cmd:"" help:"Issue every certificate anew and restart the nodes one by one."`
 	Upgrade fabricUpgradeCmd `cmd:"" help:"Make the contracts of this binary those of the running network."`
+	Env     fabricEnvCmd     `cmd:"" help:"Print the variables with which Fabric's own program peer calls the contracts, for a shell to evaluate."`
 }
 
 type fabricDir struct {
@@ -152,12 +151,9 @@ func (c fabricDownCmd) Run(ctx context.Context, p *program) error {
 }
 
 type fabricStatusCmd struct {
-	fabricDir `embed:""`
-	Output    string `short:"o" enum:"table,json" default:"table" help:"Form: ${enum}."`
+	fabricDir      `embed:""`
+	outputSettings `embed:""`
 }
-
-// expiresSoon is when a certificate is worth a warning.
-const expiresSoon = 30 * 24 * time.Hour
 
 // Run prints the state of every node; it fails when something is not well.
 func (c fabricStatusCmd) Run(ctx context.Context, p *program) error {
@@ -175,13 +171,22 @@ func (c fabricStatusCmd) Run(ctx context.Context, p *program) error {
 			problems = errors.New("the Fabric network is not well")
 		}
 	}
-	if c.Output == "json" {
-		return errors.Join(json.MarshalWrite(p.stdout, s, json.Deterministic(true), jsontext.WithIndent("  ")), problems)
+	if err := c.json(p, s); err != nil {
+		return err
 	}
+	if out := c.text(p); out != nil {
+		if err := printFabric(out, s); err != nil {
+			return err
+		}
+	}
+	return problems
+}
+
+func printFabric(out io.Writer, s network.Status) error {
 	newest := s.Topology.Servers[len(s.Topology.Servers)-1]
-	fmt.Fprintf(p.stdout, "channel %s, contracts %s version %s (sequence %d), blocks every %s\n\n",
+	fmt.Fprintf(out, "channel %s, contracts %s version %s (sequence %d), blocks every %s\n\n",
 		s.Topology.Channel, s.Topology.Chaincode, newest.Version, newest.Sequence, s.Topology.BatchTimeout)
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NODE\tADDRESS\tPID\tRESTARTS\tBLOCKS\tSTATE")
 	for _, node := range s.Nodes {
 		state := "well"
@@ -194,11 +199,11 @@ func (c fabricStatusCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	first := s.Certificates[0]
-	fmt.Fprintf(p.stdout, "\nThe first certificate to expire is %s, on %s.\n", first.Name, first.NotAfter.Format(time.DateOnly))
-	if time.Until(first.NotAfter) < expiresSoon {
-		fmt.Fprintln(p.stdout, "Renew it: gx fabric renew.")
+	fmt.Fprintf(out, "\nThe first certificate to expire is %s, on %s.\n", first.Name, first.NotAfter.Format(time.DateOnly))
+	if time.Until(first.NotAfter) < network.ExpiresSoon {
+		fmt.Fprintln(out, "Renew it: gx fabric renew.")
 	}
-	return problems
+	return nil
 }
 
 type fabricResetCmd struct {
@@ -251,6 +256,35 @@ func (c fabricUpgradeCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	fmt.Fprintf(p.stdout, "The contracts are version %s (sequence %d).\n", s.Version, s.Sequence)
+	return nil
+}
+
+type fabricEnvCmd struct {
+	fabricDir   `embed:""`
+	As          string `enum:"super-admin,admin,partner-api,operator" default:"partner-api" placeholder:"USER" help:"Who calls: ${enum}; ${default} by default."`
+	FabricTools string `placeholder:"DIR" help:"Directory with Fabric's programs. By default where make fabric-tools puts them."`
+}
+
+// Run prints what a shell can evaluate.
+func (c fabricEnvCmd) Run(p *program) error {
+	n, err := network.Open(c.options(p))
+	if err != nil {
+		return err
+	}
+	dir, err := tools.Find(c.FabricTools)
+	if err != nil {
+		return err
+	}
+	variables, err := n.Shell(c.As)
+	if err != nil {
+		return err
+	}
+	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+	for _, v := range variables {
+		fmt.Fprintf(p.stdout, "export %s=%s\n", v.Name, quote(v.Value))
+	}
+	fmt.Fprintf(p.stdout, "export PATH=%s:\"$PATH\"\n", quote(string(dir)))
+	fmt.Fprintf(p.stdout, "# eval \"$(%s fabric env)\"; peer chaincode query $FABRIC_QUERY -c '{\"Args\":[\"AdminContract:GetSystemStatus\"]}'\n", p.name)
 	return nil
 }
 

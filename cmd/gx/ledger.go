@@ -90,7 +90,7 @@ func (u *up) connect(ctx context.Context) (err error) {
 		u.console.finish("as --fabric-profile says")
 		return err
 	}
-	o := network.Options{Dir: u.dir.Sub("fabric"), Log: u.log.With("component", "fabric")}
+	o := network.Options{Dir: u.dir.Sub("fabric"), Log: u.log.With("component", "fabric"), Registerer: u.ops.Registry()}
 	if err := u.fabricSettings.apply(&o); err != nil {
 		return err
 	}

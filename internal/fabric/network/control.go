@@ -1,7 +1,6 @@
 package network
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -65,19 +63,9 @@ func (n *Network) Status(ctx context.Context) (Status, error) {
 		}
 		s.Nodes = append(s.Nodes, is)
 	}
-	for _, o := range n.roster.organizations() {
-		expiries, err := o.Expiries()
-		if err != nil {
-			return s, fmt.Errorf("network: %w", err)
-		}
-		for _, e := range expiries {
-			e.Name = o.name + "/" + e.Name
-			s.Certificates = append(s.Certificates, e)
-		}
+	if s.Certificates, err = n.certificates(); err != nil {
+		return s, fmt.Errorf("network: %w", err)
 	}
-	slices.SortFunc(s.Certificates, func(a, b pki.Expiry) int {
-		return cmp.Or(a.NotAfter.Compare(b.NotAfter), cmp.Compare(a.Name, b.Name))
-	})
 	return s, nil
 }
 

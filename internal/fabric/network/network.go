@@ -29,6 +29,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"gxcoin.money/gx/contract"
 	"gxcoin.money/gx/internal/fabric/connection"
@@ -61,6 +62,8 @@ type Options struct {
 	LogSpec string // of Fabric's nodes; default "warn"
 	Clock   clock.Clock
 	Log     *slog.Logger
+
+	Registerer prometheus.Registerer // of metrics; nil: none
 }
 
 func (o *Options) setDefaults() error {
@@ -115,6 +118,9 @@ func Create(o Options) (*Network, error) {
 	}
 	if err == nil {
 		err = n.prepare()
+	}
+	if err == nil && o.Registerer != nil {
+		err = o.Registerer.Register(expiries{n})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("network: %w", err)

@@ -1,10 +1,15 @@
 package network_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"os"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"gxcoin.money/gx/contract"
 	"gxcoin.money/gx/internal/fabric/fabrictest"
@@ -66,5 +71,64 @@ func TestStatusDownReset(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("after the reset: %v", err)
+	}
+}
+
+func TestCertificatesThatExpire(t *testing.T) {
+	var log bytes.Buffer
+	now, r := time.Now(), prometheus.NewRegistry()
+	o := network.Options{
+		Dir: t.TempDir(), Orderers: 1, CertificateLife: 40 * 24 * time.Hour, Clock: func() time.Time { return now },
+		Log: slog.New(slog.NewTextHandler(&log, nil)), Registerer: r,
+	}
+	if _, err := network.Create(o); err != nil {
+		t.Fatal(err)
+	}
+	left := func() time.Duration {
+		families, err := r.Gather()
+		if err != nil || len(families) != 1 {
+			t.Fatalf("%v, %v", families, err)
+		}
+		for _, m := range families[0].Metric {
+			if m.Label[0].GetValue() == "org1/peer0/tls" {
+				return time.Duration(m.Gauge.GetValue()) * time.Second
+			}
+		}
+		return 0
+	}
+	if got := left(); got.Round(time.Hour) != o.CertificateLife {
+		t.Errorf("it expires after %s", got)
+	}
+	now = now.Add(11 * 24 * time.Hour)
+	if got := left(); got.Round(time.Hour) != 29*24*time.Hour {
+		t.Errorf("it expires after %s", got)
+	}
+	fabrictest.Run(t, network.Options{Orderers: 1, CertificateLife: 20 * 24 * time.Hour, Log: o.Log}).Stop()
+	if !strings.Contains(log.String(), "certificate=org1/peer0/tls/cert.pem") || strings.Contains(log.String(), "tlsca") {
+		t.Errorf("the warnings: %s", &log)
+	}
+}
+
+func TestShell(t *testing.T) {
+	n, err := network.Create(network.Options{Dir: t.TempDir(), Orderers: 3, Peers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Shell("nobody"); err == nil {
+		t.Error("nobody is a user")
+	}
+	variables, err := n.Shell("admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range variables {
+		if strings.HasSuffix(v.Name, "PATH") || strings.HasSuffix(v.Name, "FILE") {
+			if _, err := os.Stat(v.Value); err != nil {
+				t.Errorf("%s: %v", v.Name, err)
+			}
+		}
+		if v.Name == "FABRIC_INVOKE" && strings.Count(v.Value, "--peerAddresses") != 2 {
+			t.Errorf("an invocation goes to %s", v.Value)
+		}
 	}
 }

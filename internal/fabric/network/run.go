@@ -41,8 +41,10 @@ func (n *Network) Run(ctx context.Context, ready func()) error {
 	go func() { started <- n.bootstrap(starting) }()
 	began := time.Now()
 
-	tick := time.NewTicker(watchEvery)
+	n.warn(ctx)
+	tick, warn := time.NewTicker(watchEvery), time.NewTicker(warnEvery)
 	defer tick.Stop()
+	defer warn.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -61,6 +63,8 @@ func (n *Network) Run(ctx context.Context, ready func()) error {
 				r.publish()
 				ready()
 			}
+		case <-warn.C:
+			n.warn(ctx)
 		case <-tick.C:
 			if started != nil {
 				break // one thing after the other

@@ -135,8 +135,8 @@ func (o *Organization) TLSCertificate(name string) (*x509.Certificate, error) {
 
 // Expiry is a certificate and its end.
 type Expiry struct {
-	Name     string // path below the organization's directory
-	NotAfter time.Time
+	Name     string    `json:"name"` // path below the organization's directory
+	NotAfter time.Time `json:"notAfter"`
 }
 
 // Expiries lists every certificate of the organization.
