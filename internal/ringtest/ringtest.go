@@ -30,12 +30,16 @@ import (
 	"gxcoin.money/gx/internal/projector"
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/internal/ringtest/invariant"
+	"gxcoin.money/gx/internal/schedule"
 	"gxcoin.money/gx/internal/service"
 	"gxcoin.money/gx/internal/submitter"
 )
 
 // patience bounds the start, which opens the ledger.
 const patience = time.Minute
+
+// keep is how long commands are kept: the invariants look at all of them.
+const keep = 100 * 365 * 24 * time.Hour
 
 // Ring is a running system.
 type Ring struct {
@@ -46,15 +50,27 @@ type Ring struct {
 	Password string
 }
 
+// Options of a system. Zero values take the defaults.
+type Options struct {
+	Clock         clock.Clock   // of ledger, submitter and projector; default clock.System
+	ScheduleEvery time.Duration // default that of package schedule
+}
+
 // Start runs a system with an open ledger until the test ends. Then the
 // invariants are checked, unless the test has failed anyhow.
 func Start(t testing.TB) *Ring {
 	t.Helper()
-	return StartOn(t, pgtest.New(t))
+	return StartWith(t, pgtest.New(t), Options{})
 }
 
 // StartOn is Start on a database of the caller's, which outlives it.
 func StartOn(t testing.TB, db pgtest.Database) *Ring {
+	t.Helper()
+	return StartWith(t, db, Options{})
+}
+
+// StartWith is StartOn with options.
+func StartWith(t testing.TB, db pgtest.Database, o Options) *Ring {
 	t.Helper()
 	r := &Ring{Database: db, Services: map[string]string{}, Username: "owner"}
 	t.Cleanup(func() { invariant.Closed(t, r.Database.DSN) })
@@ -84,10 +100,13 @@ func StartOn(t testing.TB, db pgtest.Database) *Ring {
 	t.Cleanup(func() { cancel(); wg.Wait() })
 
 	box := outbox.New(outbox.Options{})
-	l := embedded.New(ledgerPool, contract.Invoke, embedded.Options{})
+	l := embedded.New(ledgerPool, contract.Invoke, embedded.Options{Clock: o.Clock})
 	run("ledger", l.Run)
-	run("submitter", submitter.New(submitterPool, l, submitter.Options{Outbox: box, Holder: t.Name()}).Run)
-	run("projector", projector.New(projectorPool, l, projector.Options{Holder: t.Name()}).Run)
+	run("submitter", submitter.New(submitterPool, l, submitter.Options{
+		Outbox: box, Holder: t.Name(), Clock: o.Clock, Jobs: schedule.Jobs(schedule.Options{Every: o.ScheduleEvery, Outbox: box}),
+		Keep: keep,
+	}).Run)
+	run("projector", projector.New(projectorPool, l, projector.Options{Holder: t.Name(), Clock: o.Clock}).Run)
 
 	start, stop := context.WithTimeout(ctx, patience)
 	defer stop()
