@@ -82,20 +82,19 @@ func (t *tx) assess(a *Account) (*Assessment, error) {
 		out.Reason = "the account is exempt"
 		return out, nil
 	}
-	if out.Tax, out.Government, out.Redistribution, out.BandBps, err = s.Tax(a.Balance); err != nil {
+	due, err := s.Assess(a.Balance, a.VelocityTaxTimerStart, t.now)
+	if err != nil {
 		return nil, err
 	}
+	out.Eligible, out.DueAt, out.DaysHeld, out.BandBps = due.Due, due.DueAt, due.DaysHeld, due.Bps
+	out.Tax, out.Government, out.Redistribution = due.Tax, due.Government, due.Redistribution
 	switch {
 	case a.Balance < velocity.Threshold:
 		out.Reason = "the balance is below " + velocity.Threshold.String()
-	case a.VelocityTaxTimerStart == nil:
+	case due.DueAt == nil:
 		out.Reason = "the timer is not running"
-	default:
-		due := a.VelocityTaxTimerStart.Add(s.Cycle())
-		out.DueAt, out.DaysHeld = &due, int(t.now.Sub(*a.VelocityTaxTimerStart)/(24*time.Hour))
-		if out.Eligible = !t.now.Before(due); !out.Eligible {
-			out.Reason = "the tax is due at " + due.Format(time.RFC3339)
-		}
+	case !due.Due:
+		out.Reason = "the tax is due at " + due.DueAt.Format(time.RFC3339)
 	}
 	return out, nil
 }

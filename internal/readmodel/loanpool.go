@@ -64,6 +64,36 @@ func Loans(ctx context.Context, db postgres.DB, borrowerID string, in []status.L
 	return list(ctx, db, "loans", loanSelect, q, w, loanRow.state, func(r loanRow) Cursor { return r.Cursor })
 }
 
+// Repayment is a part of a loan that was paid back.
+type Repayment struct {
+	PayerID   string
+	Amount    qirat.Amount
+	TxID      string // ledger transaction
+	CommandID string
+	At        time.Time
+	Cursor    Cursor `db:"-"`
+}
+
+type repaymentRow struct {
+	Repayment
+	Cursor
+}
+
+func (r repaymentRow) state() Repayment {
+	r.Repayment.Cursor = r.Cursor
+	return r.Repayment
+}
+
+// Repayments returns what was paid back of a loan.
+func Repayments(ctx context.Context, db postgres.DB, loanID string, w Window) (List[Repayment], error) {
+	var q query
+	q.add("type = 'LOAN_COLLECTION'")
+	q.add("remark = $%d", loanID)
+	return list(ctx, db, "repayments", `
+		SELECT counterparty AS payer_id, amount, tx_id, command_id, at, block, tx_index, seq, 0 AS entry FROM read.transactions`,
+		q, w, repaymentRow.state, func(r repaymentRow) Cursor { return r.Cursor })
+}
+
 // OverdueLoans returns up to limit active loans that were due up to a moment,
 // the longest overdue first, after a place in that order.
 func OverdueLoans(ctx context.Context, db postgres.DB, until time.Time, after Due, limit int) ([]LoanState, error) {

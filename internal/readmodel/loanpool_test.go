@@ -60,6 +60,12 @@ func TestLoans(t *testing.T) {
 	w.commit(w.Repay("LOAN_1", "alice", "alice", 100, 30, 70, paid))
 	want.Status, want.CollateralStatus, want.Outstanding, want.RepaidTotal, want.PaidAt = status.LoanPaid, status.CollateralReleased, 0, 100, &paid
 	same(t, "paid", want, read("LOAN_1"))
+	repaid := walk(t, "repayments", func(v readmodel.Window) (readmodel.List[readmodel.Repayment], error) {
+		return readmodel.Repayments(ctx, w.pool, "LOAN_1", v)
+	})
+	if len(repaid) != 2 || repaid[0].PayerID != "alice" || repaid[0].Amount != 70 || !repaid[0].At.Equal(paid) || repaid[1].PayerID != "bob" || repaid[1].Amount != 30 {
+		t.Errorf("repayments %+v", repaid)
+	}
 	w.checkBalances()
 	w.checkStatements()
 

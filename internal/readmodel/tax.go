@@ -15,6 +15,7 @@ type TaxState struct {
 	AccountID          string
 	Kind               account.Kind
 	Country            string
+	Status             string
 	Balance            qirat.Amount
 	VelocityTimerStart *time.Time // nil when the timer is not running
 	TaxExempt          bool
@@ -23,7 +24,7 @@ type TaxState struct {
 }
 
 const taxSelect = `
-	SELECT account_id, kind, country, balance, velocity_timer_start, tax_exempt, tax_exempt_reason, last_taxed_at FROM read.accounts`
+	SELECT account_id, kind, country, status, balance, velocity_timer_start, tax_exempt, tax_exempt_reason, last_taxed_at FROM read.accounts`
 
 // Tax returns the tax state of an account, or ErrNotFound.
 func Tax(ctx context.Context, db postgres.DB, accountID string) (TaxState, error) {
@@ -37,6 +38,11 @@ func Taxable(ctx context.Context, db postgres.DB, since time.Time, after Due, li
 	q.add("velocity_timer_start IS NOT NULL AND NOT tax_exempt")
 	q.add("status NOT IN ($%d, $%d)", string(account.Closed), string(account.Deceased))
 	return due[TaxState](ctx, db, "taxable accounts", taxSelect, "account_id", "velocity_timer_start", q, since, after, limit)
+}
+
+// Exempt returns up to limit accounts that the tax spares, sorted by id, after one.
+func Exempt(ctx context.Context, db postgres.DB, after string, limit int) ([]TaxState, error) {
+	return many[TaxState](ctx, db, "exempt accounts", taxSelect+` WHERE tax_exempt AND account_id > $1 ORDER BY account_id LIMIT $2`, after, limit)
 }
 
 // Assessment is a velocity tax that an account has paid.

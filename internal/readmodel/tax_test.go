@@ -34,7 +34,7 @@ func TestTax(t *testing.T) {
 	})
 	same(t, "assessments", []readmodel.Assessment{{AccountID: "alice", Kind: account.Individual, Balance: balance, RateBps: 250, Tax: tax, TreasuryID: "treasury_AE",
 		GovtShare: tax / 2, RedistributionShare: tax / 2, TimerStart: started, TxID: got[0].TxID, At: at}}, got)
-	want := readmodel.TaxState{AccountID: "alice", Kind: account.Individual, Country: "AE", Balance: balance - tax, VelocityTimerStart: &at, LastTaxedAt: &at}
+	want := readmodel.TaxState{AccountID: "alice", Kind: account.Individual, Country: "AE", Status: "ACTIVE", Balance: balance - tax, VelocityTimerStart: &at, LastTaxedAt: &at}
 	same(t, "taxed", want, must[readmodel.TaxState](t)(readmodel.Tax(ctx, w.pool, "alice")))
 	same(t, "taxable after the tax", []string{"bob"}, taxable(2))
 
@@ -44,6 +44,8 @@ func TestTax(t *testing.T) {
 		t.Errorf("exempt: %+v", state)
 	}
 	same(t, "taxable but the exempt", []string{"alice"}, taxable(1000))
+	same(t, "exempt", []readmodel.TaxState{state}, must[[]readmodel.TaxState](t)(readmodel.Exempt(ctx, w.pool, "", 2)))
+	same(t, "exempt after bob", 0, len(must[[]readmodel.TaxState](t)(readmodel.Exempt(ctx, w.pool, "bob", 2))))
 	again := w.at(w.block)
 	w.happen(&event.VelocityTaxExemptionChanged{AccountID: "bob", Reason: "over", VelocityTimerStart: &again})
 	same(t, "taxable again", []string{"alice", "bob"}, taxable(1000))

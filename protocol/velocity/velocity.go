@@ -127,6 +127,29 @@ func (s Schedule) Tax(balance qirat.Amount) (tax, government, redistribution qir
 	return tax, government, tax - government, bps, nil
 }
 
+// Assessment is what a balance owes for the cycle that its timer runs, if it were
+// over now.
+type Assessment struct {
+	Due            bool       // it is over
+	DueAt          *time.Time // nil when the timer does not run
+	DaysHeld       int
+	Bps            uint64
+	Tax            qirat.Amount
+	Government     qirat.Amount
+	Redistribution qirat.Amount
+}
+
+// Assess returns what a balance owes whose timer started at a moment, nil when it
+// does not run. A balance above the maximum supply is qirat.ErrRange.
+func (s Schedule) Assess(balance qirat.Amount, timer *time.Time, now time.Time) (a Assessment, err error) {
+	if a.Tax, a.Government, a.Redistribution, a.Bps, err = s.Tax(balance); err != nil || balance < Threshold || timer == nil {
+		return a, err
+	}
+	due := timer.Add(s.Cycle())
+	a.DueAt, a.DaysHeld, a.Due = &due, int(now.Sub(*timer)/(24*time.Hour)), !now.Before(due)
+	return a, nil
+}
+
 // Timer returns the start of an account's timer after its balance changed at a
 // moment from before to after: the moment itself when the balance has risen to
 // Threshold, nil (not running) when it is below, and prev as long as it stays

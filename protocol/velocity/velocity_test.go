@@ -134,6 +134,36 @@ func TestCycle(t *testing.T) {
 	}
 }
 
+func TestAssess(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	due := start.AddDate(0, 0, 355)
+	for _, c := range []struct {
+		name    string
+		balance qirat.Amount
+		timer   *time.Time
+		now     time.Time
+		due     bool
+		dueAt   *time.Time
+		days    int
+		tax     qirat.Amount
+	}{
+		{"below the threshold", Threshold - 1, &start, due, false, nil, 0, 0},
+		{"no timer", gx(100), nil, due, false, nil, 0, 2_500_000},
+		{"a moment early", gx(100), &start, due.Add(-1), false, &due, 354, 2_500_000},
+		{"in time", gx(1_000), &start, due, true, &due, 355, 30_000_000},
+		{"late", gx(1_000), &start, due.AddDate(1, 0, 0), true, &due, 720, 30_000_000},
+	} {
+		a, err := Default().Assess(c.balance, c.timer, c.now)
+		if err != nil || a.Due != c.due || (a.DueAt == nil) != (c.dueAt == nil) || a.DueAt != nil && !a.DueAt.Equal(*c.dueAt) ||
+			a.DaysHeld != c.days || a.Tax != c.tax || a.Government+a.Redistribution != a.Tax {
+			t.Errorf("%s: %+v, %v", c.name, a, err)
+		}
+	}
+	if _, err := Default().Assess(qirat.MaxSupply+1, &start, due); !errors.Is(err, qirat.ErrRange) {
+		t.Errorf("above the supply: %v", err)
+	}
+}
+
 func TestSchedule(t *testing.T) {
 	s := Default()
 	for _, c := range []struct {
