@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"gxcoin.money/gx/internal/platform/clock"
@@ -29,7 +28,7 @@ type Rates struct {
 	db    postgres.DB
 	clock clock.Clock
 
-	mu       sync.Mutex
+	turn     chan struct{} // who has it may use what follows
 	current  Parameters
 	fees     fee.Schedule
 	velocity velocity.Schedule
@@ -37,7 +36,9 @@ type Rates struct {
 }
 
 // New returns rates that read db.
-func New(db postgres.DB, c clock.Clock) *Rates { return &Rates{db: db, clock: c} }
+func New(db postgres.DB, c clock.Clock) *Rates {
+	return &Rates{db: db, clock: c, turn: make(chan struct{}, 1)}
+}
 
 // Parameters are the values in force. A parameter that the ledger does not have
 // yet has its default.
@@ -57,26 +58,32 @@ func (p Parameters) Amount(id string) qirat.Amount { return qirat.Amount(p.Value
 
 // Schedule returns the fees in force.
 func (r *Rates) Schedule(ctx context.Context) (fee.Schedule, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	err := r.refresh(ctx)
-	return r.fees, err
+	return get(ctx, r, func() fee.Schedule { return r.fees })
 }
 
 // Velocity returns the velocity tax in force.
 func (r *Rates) Velocity(ctx context.Context) (velocity.Schedule, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	err := r.refresh(ctx)
-	return r.velocity, err
+	return get(ctx, r, func() velocity.Schedule { return r.velocity })
 }
 
 // Parameters returns the parameters in force.
 func (r *Rates) Parameters(ctx context.Context) (Parameters, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	err := r.refresh(ctx)
-	return r.current, err
+	return get(ctx, r, func() Parameters { return r.current })
+}
+
+// get reads a value that is fresh. Who waits for another's query waits no longer
+// than their own time allows.
+func get[T any](ctx context.Context, r *Rates, value func() T) (none T, err error) {
+	select {
+	case r.turn <- struct{}{}:
+	case <-ctx.Done():
+		return none, fmt.Errorf("wait for the parameters: %w", ctx.Err())
+	}
+	defer func() { <-r.turn }()
+	if err := r.refresh(ctx); err != nil {
+		return none, err
+	}
+	return value(), nil
 }
 
 // refresh reads the parameters unless they are fresh.
