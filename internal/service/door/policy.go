@@ -73,6 +73,7 @@ type Principal struct {
 	Session uuid.UUID
 	Role    Role // of staff
 	state   sessionState
+	until   time.Time // the end of the access token
 }
 
 // prefixes begin the names of principals.
