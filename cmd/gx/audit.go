@@ -18,17 +18,26 @@ type operatedSettings struct {
 	DataDir     string        `placeholder:"DIR" default:"${data_dir}" help:"Data directory of the running system. By default ${default}."`
 }
 
+// dsn says where the database is.
+func (s operatedSettings) dsn() (string, error) {
+	if dsn := s.DatabaseURL.Reveal(); dsn != "" {
+		return dsn, nil
+	}
+	running, err := datadir.Find(s.DataDir)
+	if err != nil {
+		return "", fmt.Errorf("%w, or give --database-url", err)
+	}
+	if running.Database == "" {
+		return "", fmt.Errorf("the system on %s has no private PostgreSQL: give --database-url", running.DataDir)
+	}
+	return running.Database, nil
+}
+
 // open returns a connection with the rights of a role.
 func (s operatedSettings) open(ctx context.Context, role string) (*pgxpool.Pool, error) {
-	dsn := s.DatabaseURL.Reveal()
-	if dsn == "" {
-		running, err := datadir.Find(s.DataDir)
-		if err != nil {
-			return nil, fmt.Errorf("%w, or give --database-url", err)
-		}
-		if dsn = running.Database; dsn == "" {
-			return nil, fmt.Errorf("the system on %s has no private PostgreSQL: give --database-url", running.DataDir)
-		}
+	dsn, err := s.dsn()
+	if err != nil {
+		return nil, err
 	}
 	return postgres.Open(ctx, dsn, postgres.Options{Role: role, AppName: "gx", MaxConns: 2})
 }

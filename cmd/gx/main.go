@@ -27,7 +27,8 @@ type cli struct {
 	Demo   demoCmd   `cmd:"" group:"machine" help:"Play the demo on a running system: people register, are approved and pay each other."`
 	Bench  benchCmd  `cmd:"" group:"machine" help:"Measure a running system beside a bare transaction on the same PostgreSQL."`
 
-	Verify verifyCmd `cmd:"" group:"machine" help:"Prove that the read model is what the ledger says, key by key."`
+	Verify  verifyCmd  `cmd:"" group:"machine" help:"Prove that the read model is what the ledger says, key by key."`
+	Rebuild rebuildCmd `cmd:"" group:"machine" help:"Make the read model anew from the ledger, beside the live one, and put it in its place."`
 
 	Audit auditCmd `cmd:"" group:"machine" help:"Look after the audit trail."`
 	Key   keyCmd   `cmd:"" group:"machine" help:"Make and replace keys."`

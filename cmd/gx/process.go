@@ -142,9 +142,9 @@ func (s *process) pool(ctx context.Context, o postgres.Options) (*pgxpool.Pool, 
 	return pool, nil
 }
 
-// submitter starts the submitter. It is woken by the outbox of this process,
-// if there is one, and by those of others.
-func (s *process) submitter(ctx context.Context, box *outbox.Outbox) error {
+// submitter starts the submitter, with its schedule. It is woken by the outbox of
+// this process, if there is one, and by those of others.
+func (s *process) submitter(ctx context.Context, o scheduleSettings, box *outbox.Outbox) error {
 	l, err := s.ledger(ctx)
 	if err != nil {
 		return err
@@ -153,7 +153,9 @@ func (s *process) submitter(ctx context.Context, box *outbox.Outbox) error {
 	if err != nil {
 		return err
 	}
-	w := submitter.New(pool, l, submitter.Options{Log: s.log.With("component", "submitter"), Registerer: s.ops.Registry(), Outbox: box, LeaseTTL: leaseTTL})
+	w := submitter.New(pool, l, submitter.Options{
+		Log: s.log.With("component", "submitter"), Registerer: s.ops.Registry(), Outbox: box, LeaseTTL: leaseTTL, Jobs: s.jobs(o, box),
+	})
 	s.group.Go(stageWorkers, "submitter", w.Run)
 	s.ops.AddCheck("submitter", w.Check)
 	return nil
@@ -169,7 +171,7 @@ func (s *process) projector(ctx context.Context, g guardSettings) error {
 	if err != nil {
 		return err
 	}
-	beside, err := s.guard(ctx, g, pool, l)
+	beside, err := s.guard(ctx, g, l)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 	"gxcoin.money/gx/internal/ledger/embedded"
 	"gxcoin.money/gx/internal/ledger/fabric"
 	"gxcoin.money/gx/internal/platform/postgres"
-	"gxcoin.money/gx/internal/readmodel"
+	"gxcoin.money/gx/internal/projector"
 	"gxcoin.money/gx/internal/verifier"
 )
 
@@ -80,9 +80,9 @@ func (s guardSettings) arguments() []string {
 	return []string{"--verify-every=" + s.VerifyEvery.String(), fmt.Sprintf("--verify-rate=%d", s.VerifyRate)}
 }
 
-// guard returns what verifies beside the projector of this process, whose pool
-// may condemn the read model; nil when nothing shall.
-func (s *process) guard(ctx context.Context, o guardSettings, projector *pgxpool.Pool, l ledger.Ledger) (func(context.Context) error, error) {
+// guard returns what verifies beside the projector of this process; nil when
+// nothing shall.
+func (s *process) guard(ctx context.Context, o guardSettings, l ledger.Ledger) (func(context.Context, projector.Condemn) error, error) {
 	if o.VerifyEvery == 0 {
 		return nil, nil
 	}
@@ -92,7 +92,6 @@ func (s *process) guard(ctx context.Context, o guardSettings, projector *pgxpool
 	}
 	return verifier.NewGuard(pool, l, verifier.GuardOptions{
 		Every: o.VerifyEvery, Rate: o.VerifyRate, Log: s.log.With("component", "verifier"), Registerer: s.ops.Registry(),
-		Condemn: func(ctx context.Context, violation string) error { return readmodel.Condemn(ctx, projector, violation) },
 	}).Run, nil
 }
 

@@ -55,6 +55,14 @@ func (b *block) end() readmodel.Position {
 	return readmodel.Position{Block: int64(b.number), TxIndex: b.last, Hash: b.hash}
 }
 
+// cut leaves out what follows a transaction.
+func (b *block) cut(index int) {
+	b.last = min(b.last, index)
+	for len(b.txs) > 0 && b.txs[len(b.txs)-1].Index > index {
+		b.txs = b.txs[:len(b.txs)-1]
+	}
+}
+
 // size estimates what the block costs to write: rows, and one for the block.
 func (b *block) size() int {
 	n := 1

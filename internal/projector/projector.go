@@ -58,9 +58,12 @@ const (
 // States lists every state.
 var States = []State{Standby, Starting, CatchingUp, Live, Halted}
 
+// DefaultChannel is the channel of a projector that is told of none.
+const DefaultChannel = "gx"
+
 // Options of a projector. Zero values take the defaults.
 type Options struct {
-	Channel    string // names the lease; default "gx"
+	Channel    string // names the lease; default DefaultChannel
 	Schema     string // of the read model; default readmodel.Live
 	Holder     string // names this process in the lease, unlike any other; default host and process id
 	Clock      clock.Clock
@@ -75,9 +78,14 @@ type Options struct {
 	BackoffMax time.Duration // default 30 s
 	BatchSize  int           // commands and events after which a database transaction takes no further block; default 5000
 
-	// Beside runs beside each term of this process, until its context ends. May be nil.
-	Beside func(ctx context.Context) error
+	// Beside runs beside each term of this process, until its context ends, and may
+	// condemn the read model of that term. May be nil.
+	Beside func(ctx context.Context, condemn Condemn) error
 }
+
+// Condemn stores why the read model is not what the ledger says, which halts its
+// projector.
+type Condemn func(ctx context.Context, violation string) error
 
 func (o Options) withDefaults() Options {
 	def := func(d *time.Duration, v time.Duration) {
@@ -86,7 +94,7 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	if o.Channel == "" {
-		o.Channel = "gx"
+		o.Channel = DefaultChannel
 	}
 	if o.Schema == "" {
 		o.Schema = readmodel.Live
@@ -136,12 +144,15 @@ func New(pool *pgxpool.Pool, l ledger.Ledger, o Options) *Projector {
 	return p
 }
 
+// Lease names the lease of a channel's projectors.
+func Lease(channel string) string { return "projector:" + channel }
+
 // Run campaigns, leads and stands by until ctx ends.
 func (p *Projector) Run(ctx context.Context) error {
 	p.setRunning(true)
 	defer p.setRunning(false)
 	return lease.Run(ctx, p.pool, lease.Options{
-		Name: "projector:" + p.o.Channel, Holder: p.o.Holder, TTL: p.o.LeaseTTL, Retry: p.o.LeaseRetry, Log: p.o.Log, Clock: p.o.Clock,
+		Name: Lease(p.o.Channel), Holder: p.o.Holder, TTL: p.o.LeaseTTL, Retry: p.o.LeaseRetry, Log: p.o.Log, Clock: p.o.Clock,
 	}, p.lead)
 }
 
@@ -213,7 +224,7 @@ func (p *Projector) lead(ctx context.Context, term lease.Term) error {
 	beats.Go(func() { s.heartbeats(ctx) })
 	if p.o.Beside != nil {
 		beats.Go(func() {
-			if err := p.o.Beside(ctx); err != nil && ctx.Err() == nil {
+			if err := p.o.Beside(ctx, s.condemn); err != nil && ctx.Err() == nil {
 				p.o.Log.Error("beside the projector", "error", err)
 			}
 		})

@@ -14,6 +14,9 @@ import (
 	"gxcoin.money/gx/internal/readmodel"
 )
 
+// errArrived reports that all that was to be applied is.
+var errArrived = errors.New("projector: arrived")
+
 // errSurprise reports a stored checkpoint that is not where this leader left it.
 var errSurprise = errors.New("projector: the checkpoint was moved by another")
 
@@ -26,7 +29,9 @@ type session struct {
 	*Projector
 	term lease.Term
 
-	at readmodel.Position // applied and committed, as this leader believes
+	at    readmodel.Position       // applied and committed, as this leader believes
+	until *readmodel.Position      // where to end with errArrived; nil: nowhere
+	moved func(readmodel.Position) // told where at is; may be nil
 
 	lag lag
 
@@ -132,6 +137,12 @@ func (s *session) start(ctx context.Context) error {
 		return fmt.Errorf("read ledger height: %w", err)
 	}
 	s.lag.start(s.at.Block, height)
+	if s.moved != nil {
+		s.moved(s.at)
+	}
+	if s.until != nil && (s.at.Block > s.until.Block || s.at.Block == s.until.Block && s.at.TxIndex >= s.until.TxIndex) {
+		return errArrived
+	}
 	if s.at.Block >= 0 && height <= uint64(s.at.Block) {
 		return fmt.Errorf("the ledger has %d blocks, but block %d was applied", height, s.at.Block)
 	}
@@ -158,10 +169,17 @@ func (s *session) read(ctx context.Context, from readmodel.Position, to chan<- *
 		if err != nil {
 			return err
 		}
+		last := s.until != nil && d.number == uint64(s.until.Block)
+		if last {
+			d.cut(s.until.TxIndex)
+		}
 		select {
 		case to <- d:
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+		if last {
+			return errArrived
 		}
 	}
 	if ctx.Err() != nil {
@@ -307,6 +325,9 @@ func (s *session) commitOnce(ctx context.Context, w *work, empty bool) error {
 		return err
 	}
 	s.at = w.at
+	if s.moved != nil {
+		s.moved(s.at)
+	}
 	s.metrics.checkpoints.Inc()
 	for _, t := range w.txs {
 		for _, e := range t.Events {
@@ -371,6 +392,16 @@ func (s *session) beat(ctx context.Context) error {
 		s.stop(fmt.Errorf("%w: %s", readmodel.ErrCondemned, violation))
 	}
 	return err
+}
+
+// condemn condemns the read model of this term.
+func (s *session) condemn(ctx context.Context, violation string) error {
+	return pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+		if err := s.term.Assert(ctx, tx); err != nil {
+			return err
+		}
+		return readmodel.Condemn(ctx, tx, violation)
+	})
 }
 
 // stop ends follow with an error, also while there is nothing to apply.

@@ -11,20 +11,19 @@ import (
 
 	"gxcoin.money/gx/internal/ledger"
 	"gxcoin.money/gx/internal/platform/postgres"
+	"gxcoin.money/gx/internal/projector"
 	"gxcoin.money/gx/internal/readmodel"
 )
 
 // named is how many differences of a pass are logged one by one.
 const named = 20
 
-// GuardOptions of a guard. Condemn is required; zero values of others take the
-// defaults.
+// GuardOptions of a guard. Zero values take the defaults.
 type GuardOptions struct {
 	Every      time.Duration // pause between two passes; default 1 min
 	Rate       int           // of a pass, see Options; default 2000
 	Patience   time.Duration // see Options
 	Confirm    time.Duration // see Options
-	Condemn    func(ctx context.Context, violation string) error
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept but not registered
 }
@@ -82,11 +81,12 @@ func NewGuard(db postgres.DB, l ledger.Ledger, o GuardOptions) *Guard {
 	}}
 }
 
-// Run verifies until ctx ends, whose error it returns.
-func (g *Guard) Run(ctx context.Context) error {
+// Run verifies until ctx ends, whose error it returns. condemn stores what it has
+// found.
+func (g *Guard) Run(ctx context.Context, condemn projector.Condemn) error {
 	defer g.metrics.violations.Set(0) // another process looks now
 	for {
-		result, err := g.pass(ctx)
+		result, err := g.pass(ctx, condemn)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -102,7 +102,7 @@ func (g *Guard) Run(ctx context.Context) error {
 }
 
 // pass verifies everything once, unless nothing more can be said.
-func (g *Guard) pass(ctx context.Context) (result string, err error) {
+func (g *Guard) pass(ctx context.Context, condemn projector.Condemn) (result string, err error) {
 	c, err := readmodel.Checkpoint(ctx, g.db)
 	if err != nil {
 		return "", err
@@ -136,7 +136,7 @@ func (g *Guard) pass(ctx context.Context) (result string, err error) {
 		if n > 1 {
 			why = fmt.Sprintf("%s (violations: %d)", why, n)
 		}
-		return "violated", g.o.Condemn(ctx, why)
+		return "violated", condemn(ctx, why)
 	case len(r.Unsettled) > 0:
 		return "unsettled", nil
 	}

@@ -62,13 +62,17 @@ func TestGuard(t *testing.T) {
 	projectors := w.db.Pool(t, "gx_projector")
 	g := NewGuard(w.sees, w, GuardOptions{
 		Every: time.Millisecond, Rate: 1_000_000, Patience: options.Patience, Confirm: options.Confirm, Registerer: registry,
-		Condemn: func(ctx context.Context, violation string) error {
-			return readmodel.Condemn(ctx, projectors, violation)
-		},
 	})
-	ctx, cancel := context.WithCancel(t.Context())
+	// Another projector takes over, and the guard looks on beside it.
+	w.stop()
 	done := make(chan error, 1)
-	go func() { done <- g.Run(ctx) }()
+	stop := w.project(func(o *projector.Options) {
+		o.Beside = func(ctx context.Context, condemn projector.Condemn) error {
+			err := g.Run(ctx, condemn)
+			done <- err
+			return err
+		}
+	})
 	sample := func(name string, labels ...string) float64 { return sampleOf(t, registry, name, labels...) }
 	passes := func(result string) float64 { return sample("gx_verifier_passes_total", result) }
 	checkpoint := func() readmodel.CheckpointState {
@@ -114,7 +118,7 @@ func TestGuard(t *testing.T) {
 	if problems, err := promlint.NewWithMetricFamilies(families).Lint(); err != nil || len(problems) > 0 {
 		t.Errorf("metrics: %v, %v", problems, err)
 	}
-	cancel()
+	stop()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("guard: %v", err)
 	}

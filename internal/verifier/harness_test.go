@@ -54,8 +54,12 @@ func newTown(t testing.TB) *town {
 }
 
 // project runs a projector until the test or the returned function ends it.
-func (w *town) project() (stop func()) {
-	p := projector.New(w.db.Pool(w.t, "gx_projector"), w, projector.Options{LeaseRetry: 10 * time.Millisecond})
+func (w *town) project(change ...func(*projector.Options)) (stop func()) {
+	o := projector.Options{LeaseRetry: 10 * time.Millisecond}
+	for _, f := range change {
+		f(&o)
+	}
+	p := projector.New(w.db.Pool(w.t, "gx_projector"), w, o)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()

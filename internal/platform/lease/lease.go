@@ -107,3 +107,18 @@ func (t Term) resign(ctx context.Context, conn *pgx.Conn) error {
 		t.Name, t.Fence)
 	return err
 }
+
+// Depose ends, in tx, whatever term of a name there is: until tx ends nobody
+// proves that term and nobody begins another; afterwards candidates are notified.
+func Depose(ctx context.Context, tx pgx.Tx, name string) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO app.leases AS l (name, holder, fence, expires_at) VALUES ($1, '', 1, now())
+		ON CONFLICT (name) DO UPDATE SET holder = '', fence = l.fence + 1, expires_at = now()`, name)
+	if err == nil {
+		_, err = tx.Exec(ctx, `SELECT pg_notify('`+channel+`', $1)`, name)
+	}
+	if err != nil {
+		return fmt.Errorf("lease: depose the leader: %w", err)
+	}
+	return nil
+}
