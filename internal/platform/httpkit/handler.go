@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -84,6 +86,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case len(r.RequestURI) > MaxURL:
 		WriteProblem(rw, r, problem.New(http.StatusRequestURITooLong, "uri_too_long", "The request target is too long."))
+	case !readable(r.URL):
+		WriteProblem(rw, r, problem.New(http.StatusBadRequest, "uri_malformed", "The request target must be UTF-8 without NUL."))
 	default:
 		// A trailing slash names the same resource.
 		if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") {
@@ -93,6 +97,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		h.mux.ServeHTTP(rw, r)
 	}
+}
+
+// readable reports whether what a request target says is text that PostgreSQL holds.
+func readable(u *url.URL) bool {
+	text := u.Path
+	if query, err := url.QueryUnescape(u.RawQuery); err == nil {
+		text += query
+	}
+	return utf8.ValidString(text) && !strings.Contains(text, "\x00")
 }
 
 func (h *Handler) finish(r *http.Request, x *Exchange, rw *responseWriter, took time.Duration) {
