@@ -49,10 +49,12 @@ func TestOperations(t *testing.T) {
 // TestEveryOperation needs no tool: each operation of the document is a method.
 func TestEveryOperation(t *testing.T) {
 	raw, err1 := os.ReadFile("../openapi/gx.json")
-	code, err2 := os.ReadFile("operations.gen.go")
-	if err := errors.Join(err1, err2); err != nil {
+	generated, err2 := os.ReadFile("operations.gen.go")
+	streams, err3 := os.ReadFile("stream.go")
+	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)
 	}
+	code := append(generated, streams...)
 	var document struct {
 		Paths map[string]map[string]struct {
 			OperationID string `json:"operationId"`

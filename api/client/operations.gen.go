@@ -129,6 +129,16 @@ const (
 	LatestKYCStatusREJECTED LatestKYCStatus = "REJECTED"
 )
 
+// Defines values for LoanStatus.
+const (
+	LoanStatusACTIVE          LoanStatus = "ACTIVE"
+	LoanStatusCANCELLED       LoanStatus = "CANCELLED"
+	LoanStatusDEFAULTED       LoanStatus = "DEFAULTED"
+	LoanStatusPAID            LoanStatus = "PAID"
+	LoanStatusPENDINGAPPROVAL LoanStatus = "PENDING_APPROVAL"
+	LoanStatusREJECTED        LoanStatus = "REJECTED"
+)
+
 // Defines values for LoginResponseMfaMethod.
 const (
 	LoginResponseMfaMethodTOTP LoginResponseMfaMethod = "TOTP"
@@ -232,6 +242,16 @@ const (
 	QuoteFeeParamsScopeLOCAL       QuoteFeeParamsScope = "LOCAL"
 )
 
+// Defines values for ListLoansParamsStatus.
+const (
+	ListLoansParamsStatusACTIVE          ListLoansParamsStatus = "ACTIVE"
+	ListLoansParamsStatusCANCELLED       ListLoansParamsStatus = "CANCELLED"
+	ListLoansParamsStatusDEFAULTED       ListLoansParamsStatus = "DEFAULTED"
+	ListLoansParamsStatusPAID            ListLoansParamsStatus = "PAID"
+	ListLoansParamsStatusPENDINGAPPROVAL ListLoansParamsStatus = "PENDING_APPROVAL"
+	ListLoansParamsStatusREJECTED        ListLoansParamsStatus = "REJECTED"
+)
+
 // AcceptRequest defines model for AcceptRequest.
 type AcceptRequest struct {
 	Invitation string `json:"invitation"`
@@ -290,6 +310,24 @@ type AdminRegisterRequest struct {
 type AdminUnfreezeRequest struct {
 	// Notes For the record
 	Notes string `json:"notes,omitempty,omitzero"`
+}
+
+// ApplyRequest defines model for ApplyRequest.
+type ApplyRequest struct {
+	// Amount Examples: 5000000000
+	Amount string `json:"amount"`
+
+	// BorrowerID When given, your own profile id
+	BorrowerID string `json:"borrowerId,omitempty,omitzero"`
+
+	// CollateralHash Of the documents of the collateral
+	CollateralHash string `json:"collateralHash"`
+
+	// Purpose Examples: a sewing machine
+	Purpose string `json:"purpose"`
+
+	// TermDays Examples: 180
+	TermDays int64 `json:"termDays"`
 }
 
 // Approval defines model for Approval.
@@ -933,6 +971,20 @@ type LatestKYC struct {
 // LatestKYCStatus defines model for LatestKYC.Status.
 type LatestKYCStatus string
 
+// ListLoan defines model for ListLoan.
+type ListLoan struct {
+	Data       []Loan `json:"data"`
+	HasMore    bool   `json:"hasMore"`
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+}
+
+// ListOfResponse defines model for ListOfResponse.
+type ListOfResponse struct {
+	HasMore    bool   `json:"hasMore"`
+	Loans      []Loan `json:"loans"`
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+}
+
 // ListResponse defines model for ListResponse.
 type ListResponse struct {
 	Limit      int64  `json:"limit"`
@@ -951,6 +1003,63 @@ type LiveResponse struct {
 
 	// Timestamp Examples: 2026-01-02T15:04:05.000Z
 	Timestamp time.Time `json:"timestamp"`
+}
+
+// Loan defines model for Loan.
+type Loan struct {
+	Amount   string `json:"amount"`
+	AmountGX string `json:"amountGx"`
+
+	// AppliedAt Examples: 2026-01-02T15:04:05.000Z
+	AppliedAt time.Time `json:"appliedAt"`
+
+	// ApprovedAt Examples: 2026-01-02T15:04:05.000Z
+	ApprovedAt time.Time `json:"approvedAt,omitempty,omitzero"`
+
+	// BorrowerID GX id
+	BorrowerID     string `json:"borrowerId"`
+	CollateralHash string `json:"collateralHash"`
+
+	// CollateralStatus From the approval on
+	//
+	// Examples: PLEDGED
+	CollateralStatus string `json:"collateralStatus,omitempty,omitzero"`
+
+	// DecidedAt Approved, rejected or cancelled
+	//
+	// Examples: 2026-01-02T15:04:05.000Z
+	DecidedAt time.Time `json:"decidedAt,omitempty,omitzero"`
+
+	// DecidedBy For staff
+	DecidedBy string `json:"decidedBy,omitempty,omitzero"`
+
+	// DefaultedAt Examples: 2026-01-02T15:04:05.000Z
+	DefaultedAt time.Time `json:"defaultedAt,omitempty,omitzero"`
+
+	// DueAt Examples: 2026-01-02T15:04:05.000Z
+	DueAt  time.Time `json:"dueAt,omitempty,omitzero"`
+	LoanID string    `json:"loanId"`
+
+	// Outstanding What is still owed
+	Outstanding   string `json:"outstanding"`
+	OutstandingGX string `json:"outstandingGx"`
+
+	// PaidAt Examples: 2026-01-02T15:04:05.000Z
+	PaidAt         time.Time  `json:"paidAt,omitempty,omitzero"`
+	Purpose        string     `json:"purpose"`
+	RejectedReason string     `json:"rejectedReason,omitempty,omitzero"`
+	RepaidTotal    string     `json:"repaidTotal"`
+	RepaidTotalGX  string     `json:"repaidTotalGx"`
+	Status         LoanStatus `json:"status"`
+	TermDays       int64      `json:"termDays"`
+}
+
+// LoanStatus defines model for Loan.Status.
+type LoanStatus string
+
+// LoanResponse defines model for LoanResponse.
+type LoanResponse struct {
+	Loan Loan `json:"loan"`
 }
 
 // LoginResponse defines model for LoginResponse.
@@ -1257,6 +1366,18 @@ type Registration struct {
 	UserID string `json:"userId"`
 }
 
+// RejectRequest defines model for RejectRequest.
+type RejectRequest struct {
+	// Reason For the borrower
+	Reason string `json:"reason"`
+}
+
+// RepayRequest defines model for RepayRequest.
+type RepayRequest struct {
+	// Amount Examples: 1000000000
+	Amount string `json:"amount"`
+}
+
 // ReviewResponse defines model for ReviewResponse.
 type ReviewResponse struct {
 	// FabricUserID GX id
@@ -1413,10 +1534,56 @@ type StaffProfile struct {
 // StaffProfileMfaPrimaryMethod defines model for StaffProfile.MfaPrimaryMethod.
 type StaffProfileMfaPrimaryMethod string
 
+// Standing defines model for Standing.
+type Standing struct {
+	// Available The most that may be asked for now
+	Available   string `json:"available"`
+	AvailableGX string `json:"availableGx"`
+
+	// Banned Gets no loans any more
+	Banned   bool  `json:"banned"`
+	Defaults int64 `json:"defaults"`
+
+	// Eligible May ask for a loan of minAmount now
+	Eligible     bool   `json:"eligible"`
+	MaxAmount    string `json:"maxAmount"`
+	MaxOpenLoans int64  `json:"maxOpenLoans"`
+
+	// MaxOutstanding The most that may be owed and applied for
+	MaxOutstanding string `json:"maxOutstanding"`
+	MaxTermDays    int64  `json:"maxTermDays"`
+	MinAmount      string `json:"minAmount"`
+	MinTrustScore  int64  `json:"minTrustScore"`
+
+	// OpenLoans That wait for a decision, run or are in default
+	OpenLoans int64 `json:"openLoans"`
+
+	// Outstanding Owed
+	Outstanding   string `json:"outstanding"`
+	OutstandingGX string `json:"outstandingGx"`
+
+	// Pending Applied for
+	Pending string `json:"pending"`
+
+	// Reason Why not, for programs
+	//
+	// Examples: trust_too_low
+	Reason     string `json:"reason,omitempty,omitzero"`
+	TrustScore int64  `json:"trustScore"`
+
+	// UserID GX id
+	UserID string `json:"userId"`
+}
+
 // StandingRequest defines model for StandingRequest.
 type StandingRequest struct {
 	// Reason Why, for the record
 	Reason string `json:"reason"`
+}
+
+// StandingResponse defines model for StandingResponse.
+type StandingResponse struct {
+	Standing Standing `json:"standing"`
 }
 
 // StatusResponse defines model for StatusResponse.
@@ -1710,6 +1877,27 @@ type QuoteFeeParamsType string
 
 // QuoteFeeParamsScope defines parameters for QuoteFee.
 type QuoteFeeParamsScope string
+
+// ListLoansParams defines parameters for ListLoans.
+type ListLoansParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string                `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64                 `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+	Status ListLoansParamsStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// BorrowerID GX id or profile id; customers only see their own loans
+	BorrowerID string `form:"borrowerId,omitempty" json:"borrowerId,omitempty,omitzero"`
+}
+
+// ListLoansParamsStatus defines parameters for ListLoans.
+type ListLoansParamsStatus string
+
+// ListLoansOfParams defines parameters for ListLoansOf.
+type ListLoansOfParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
 
 // ListTransactionsParams defines parameters for ListTransactions.
 type ListTransactionsParams struct {
@@ -2335,6 +2523,75 @@ func (c *Client) GetFeeSchedule(ctx context.Context, options ...Option) (Schedul
 	}, options)
 }
 
+// ListLoans: Your loans, newest first; staff see all (GET /api/v1/loans).
+func (c *Client) ListLoans(ctx context.Context, query ListLoansParams, options ...Option) (ListLoan, error) {
+	return call[ListLoan](ctx, c, request{
+		service: "loanpool", method: http.MethodGet, public: false,
+		path:  "/api/v1/loans",
+		query: values("cursor", query.Cursor, "limit", query.Limit, "status", query.Status, "borrowerId", query.BorrowerID),
+	}, options)
+}
+
+// ApplyForLoan: Ask for a loan (POST /api/v1/loans).
+func (c *Client) ApplyForLoan(ctx context.Context, body ApplyRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "loanpool", method: http.MethodPost, public: false,
+		path: "/api/v1/loans",
+		body: body,
+	}, options)
+}
+
+// GetLoan: A loan (GET /api/v1/loans/{loanId}).
+func (c *Client) GetLoan(ctx context.Context, loanID string, options ...Option) (LoanResponse, error) {
+	return call[LoanResponse](ctx, c, request{
+		service: "loanpool", method: http.MethodGet, public: false,
+		path: path("/api/v1/loans/%s", loanID),
+	}, options)
+}
+
+// ApproveLoan: Grant a loan and pay it out (POST /api/v1/loans/{loanId}/approve).
+func (c *Client) ApproveLoan(ctx context.Context, loanID string, body *ApproveRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "loanpool", method: http.MethodPost, public: false,
+		path: path("/api/v1/loans/%s/approve", loanID),
+		body: body,
+	}, options)
+}
+
+// CancelLoan: Withdraw your application (POST /api/v1/loans/{loanId}/cancel).
+func (c *Client) CancelLoan(ctx context.Context, loanID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "loanpool", method: http.MethodPost, public: false,
+		path: path("/api/v1/loans/%s/cancel", loanID),
+	}, options)
+}
+
+// DeclareLoanDefaulted: Give up on a loan that is long overdue (POST /api/v1/loans/{loanId}/default).
+func (c *Client) DeclareLoanDefaulted(ctx context.Context, loanID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "loanpool", method: http.MethodPost, public: false,
+		path: path("/api/v1/loans/%s/default", loanID),
+	}, options)
+}
+
+// RejectLoan: Refuse an application (POST /api/v1/loans/{loanId}/reject).
+func (c *Client) RejectLoan(ctx context.Context, loanID string, body RejectRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "loanpool", method: http.MethodPost, public: false,
+		path: path("/api/v1/loans/%s/reject", loanID),
+		body: body,
+	}, options)
+}
+
+// RepayLoan: Pay back a loan, or a part of it; anybody may (POST /api/v1/loans/{loanId}/repayments).
+func (c *Client) RepayLoan(ctx context.Context, loanID string, body RepayRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "loanpool", method: http.MethodPost, public: false,
+		path: path("/api/v1/loans/%s/repayments", loanID),
+		body: body,
+	}, options)
+}
+
 // ListPools: The system pools (GET /api/v1/pools).
 func (c *Client) ListPools(ctx context.Context, options ...Option) (PoolsResponse, error) {
 	return call[PoolsResponse](ctx, c, request{
@@ -2407,6 +2664,23 @@ func (c *Client) SubmitKYC(ctx context.Context, profileID string, body KYCReques
 		service: "identity", method: http.MethodPost, public: false,
 		path: path("/api/v1/users/%s/kyc", profileID),
 		body: body,
+	}, options)
+}
+
+// ListLoansOf: The loans of a person, newest first (GET /api/v1/users/{profileId}/loans).
+func (c *Client) ListLoansOf(ctx context.Context, profileID string, query ListLoansOfParams, options ...Option) (ListOfResponse, error) {
+	return call[ListOfResponse](ctx, c, request{
+		service: "loanpool", method: http.MethodGet, public: false,
+		path:  path("/api/v1/users/%s/loans", profileID),
+		query: values("cursor", query.Cursor, "limit", query.Limit),
+	}, options)
+}
+
+// GetLoanStanding: What a person may still borrow, and why not (GET /api/v1/users/{profileId}/loans/standing).
+func (c *Client) GetLoanStanding(ctx context.Context, profileID string, options ...Option) (StandingResponse, error) {
+	return call[StandingResponse](ctx, c, request{
+		service: "loanpool", method: http.MethodGet, public: false,
+		path: path("/api/v1/users/%s/loans/standing", profileID),
 	}, options)
 }
 

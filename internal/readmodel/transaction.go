@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/protocol/account"
@@ -155,9 +156,7 @@ func Statement(ctx context.Context, db postgres.DB, accountID string, f Filter) 
 	}
 	limit := Window{Limit: f.Limit}.limit()
 	// One more than asked tells whether a next page exists.
-	rows, err := many[statementRow](ctx, db, "statement", `
-		SELECT account_id, transaction_id, tx_id, type, counterparty, amount, fee, remark, balance_after, command_id, at, block, tx_index, seq, entry
-		FROM read.transactions`+q.sql()+`
+	rows, err := many[statementRow](ctx, db, "statement", statementSelect+q.sql()+`
 		ORDER BY block DESC, tx_index DESC, seq DESC, entry DESC LIMIT `+strconv.Itoa(limit+1), q.args...)
 	if err != nil {
 		return Page{}, err
@@ -172,6 +171,39 @@ func Statement(ctx context.Context, db postgres.DB, accountID string, f Filter) 
 		return r.Entry
 	})
 	return page, nil
+}
+
+const statementSelect = `
+	SELECT account_id, transaction_id, tx_id, type, counterparty, amount, fee, remark, balance_after, command_id, at, block, tx_index, seq, entry
+	FROM read.transactions`
+
+// StatementAfter returns the first entries of an account's statement that are
+// newer than after, oldest first, MaxPage at most.
+func StatementAfter(ctx context.Context, db postgres.DB, accountID string, after Cursor) ([]Entry, error) {
+	rows, err := many[statementRow](ctx, db, "statement", statementSelect+`
+		WHERE account_id = $1 AND (block, tx_index, seq, entry) > ($2, $3, $4, $5)
+		ORDER BY block, tx_index, seq, entry LIMIT `+strconv.Itoa(MaxPage), accountID, after.Block, after.TxIndex, after.Seq, after.Entry)
+	if err != nil {
+		return nil, err
+	}
+	return column(rows, func(r statementRow) Entry {
+		r.Entry.Cursor = r.Cursor
+		return r.Entry
+	}), nil
+}
+
+// Moved returns those of accounts that have entries after a position.
+func Moved(ctx context.Context, db postgres.DB, after Position, accounts []string) ([]string, error) {
+	rows, err := db.Query(ctx, `SELECT DISTINCT account_id FROM read.transactions
+		WHERE block >= $1 AND (block, tx_index) > ($1, $2) AND account_id = ANY($3)`, after.Block, after.TxIndex, accounts)
+	if err != nil {
+		return nil, fmt.Errorf("read moved accounts: %w", err)
+	}
+	moved, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("read moved accounts: %w", err)
+	}
+	return moved, nil
 }
 
 type statementRow struct {

@@ -24,6 +24,18 @@ const pollInterval = 500 * time.Millisecond
 type Watcher struct {
 	mu      sync.Mutex
 	waiting map[string]map[chan Result]struct{}
+	changed chan struct{} // closed and replaced at every look; nil while nobody asked for it
+}
+
+// Changed returns a channel that is closed when there may be something new, at
+// the latest after the time between two looks.
+func (w *Watcher) Changed() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.changed == nil {
+		w.changed = make(chan struct{})
+	}
+	return w.changed
 }
 
 // Wait returns the result of a command once it is projected, or ctx's error.
@@ -106,6 +118,10 @@ func pause(ctx context.Context, d time.Duration) {
 func (w *Watcher) deliver(ctx context.Context, db postgres.DB) {
 	w.mu.Lock()
 	ids := slices.Collect(maps.Keys(w.waiting))
+	if w.changed != nil {
+		close(w.changed)
+		w.changed = nil
+	}
 	w.mu.Unlock()
 	if len(ids) == 0 {
 		return

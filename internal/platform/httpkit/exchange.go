@@ -19,7 +19,9 @@ type Exchange struct {
 	CommandID string // the last command that was accepted in its course; empty without
 	Log       *slog.Logger
 
-	path string
+	path    string
+	base    context.Context // of the connection, without the bounds of a request
+	streams bool            // the answer goes on for as long as the client likes
 }
 
 type exchangeKey struct{}

@@ -63,6 +63,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Trace:     ParseTrace(r.Header.Get("Traceparent")),
 		Log:       h.log,
 		path:      r.URL.Path,
+		base:      r.Context(),
 	}
 	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exchangeKey{}, x), h.timeout)
 	defer cancel()
@@ -114,7 +115,7 @@ func (h *Handler) finish(r *http.Request, x *Exchange, rw *responseWriter, took 
 	if status == 0 {
 		status = http.StatusOK
 	}
-	h.metrics.observe(r.Method, route, status, took)
+	h.metrics.observe(r.Method, route, status, took, !x.streams)
 	level := slog.LevelInfo
 	if strings.HasSuffix(route, "z") || route == "/health" {
 		level = slog.LevelDebug // probes

@@ -31,7 +31,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, errors.Join(reg.Register(m.requests), reg.Register(m.duration))
 }
 
-func (m *metrics) observe(method, route string, status int, took time.Duration) {
+// observe counts a request, and how long it took when that tells something.
+func (m *metrics) observe(method, route string, status int, took time.Duration, timed bool) {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
 	default:
@@ -39,5 +40,7 @@ func (m *metrics) observe(method, route string, status int, took time.Duration) 
 	}
 	code := strconv.Itoa(status)
 	m.requests.WithLabelValues(method, route, code).Inc()
-	m.duration.WithLabelValues(method, route, code).Observe(took.Seconds())
+	if timed {
+		m.duration.WithLabelValues(method, route, code).Observe(took.Seconds())
+	}
 }

@@ -13,9 +13,9 @@ import (
 // DrainTimeout is how long a stopping server waits for the requests in flight.
 const DrainTimeout = 20 * time.Second
 
-// Serve answers on l until ctx ends, then stops accepting, lets the requests in
-// flight finish for DrainTimeout and returns nil. Readiness is the caller's to
-// withdraw first.
+// Serve answers on l until ctx ends, then stops accepting, ends the streams, lets
+// the requests in flight finish for DrainTimeout and returns nil. Readiness is the
+// caller's to withdraw first.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	srv := &http.Server{
 		Handler:           h,
@@ -25,6 +25,9 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), drainKey{}, ctx)
+		},
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()

@@ -47,7 +47,7 @@ func (d *Door) authenticate(ctx context.Context, header string, p Policy) (Princ
 	if !s.live || !d.Clock().Before(s.expires) {
 		return Principal{}, unauthorized("token_revoked", "The session has ended.")
 	}
-	return Principal{Kind: claims.Audience, ID: claims.Subject, Session: claims.Session, Role: s.role, state: s}, nil
+	return Principal{Kind: claims.Audience, ID: claims.Subject, Session: claims.Session, Role: s.role, state: s, until: claims.Expires}, nil
 }
 
 func unauthorized(code, detail string) *problem.Problem {

@@ -165,6 +165,8 @@ func (d *Door) commands() {
 	Register(d, one, d.getCommand)
 	one.Path, one.ID = "/commands/{commandId}/status", "getCommandStatus"
 	Register(d, one, d.getCommand)
+	one.Path, one.ID, one.Summary = "/commands/{commandId}/events", "streamCommand", "How far a command comes, as events; ends with it"
+	RegisterStream(d, one, d.commandEvents)
 	Register(d, Route{
 		Method: http.MethodGet, Path: "/commands", ID: "listCommands", Summary: "Your own commands, newest first",
 		Policy: Policy{Customer: true, Staff: SystemStatusRead},
@@ -186,6 +188,22 @@ func (d *Door) getCommand(ctx context.Context, in *commandInput) (*commandOutput
 	}
 	out.Body = view(c)
 	return &out, nil
+}
+
+// commandEvents tells each state that is seen; one that lasts shorter may be left out.
+func (d *Door) commandEvents(_ context.Context, in *commandInput) (Feed, error) {
+	return Feed{CommandTopic(in.CommandID), func(ctx context.Context, id string) ([]Event, bool, error) {
+		c, err := outbox.Find(ctx, d.Pool, in.CommandID)
+		if err != nil {
+			return nil, false, commandError(err)
+		}
+		v := view(c)
+		e := Event{ID: fmt.Sprintf("%s-%d-%t", v.Status, v.Attempts, v.Projected), Name: "status", Data: v}
+		if e.ID == id {
+			return nil, v.final(), nil
+		}
+		return []Event{e}, v.final(), nil
+	}}, nil
 }
 
 func commandError(err error) error {

@@ -69,6 +69,7 @@ type Door struct {
 	operations map[string]Operation
 	freshness  freshness
 	limiters   limiters
+	hub        *hub
 }
 
 // Handler serves the routes of a door.
@@ -105,6 +106,12 @@ func New(name string, deps Deps, register func(*Door)) (*Handler, error) {
 	if err := d.limit(); err != nil {
 		return nil, fmt.Errorf("door %s: %w", name, err)
 	}
+	if deps.Registerer != nil {
+		if err := deps.Registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gx_event_streams", Help: "Event streams that are open."},
+			func() float64 { return float64(d.hub.count()) })); err != nil {
+			return nil, fmt.Errorf("door %s: register metrics: %w", name, err)
+		}
+	}
 	h, err := httpkit.NewHandler(mux, httpkit.Options{Log: deps.Log, Clock: deps.Clock, Registerer: deps.Registerer})
 	if err != nil {
 		return nil, fmt.Errorf("door %s: %w", name, err)
@@ -120,6 +127,7 @@ func build(mux *http.ServeMux, name string, deps Deps, register func(*Door)) (*D
 		sessions:   newSessionCache(),
 		operations: map[string]Operation{},
 	}
+	d.hub = newHub(d)
 	d.api.OpenAPI().Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 	}

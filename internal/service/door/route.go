@@ -42,7 +42,9 @@ type Route struct {
 	Cache       string // Cache-Control of success; no-store when empty
 	Hidden      bool   // left out of the OpenAPI document
 
-	submits bool // answers with Accepted, so what it does can wait for a second person
+	submits    bool // answers with Accepted, so what it does can wait for a second person
+	responses  map[string]*huma.Response
+	parameters []*huma.Param
 }
 
 // URL returns the template of the whole path.
@@ -87,6 +89,8 @@ func Register[I, O any](d *Door, r Route, handler func(context.Context, *I) (*O,
 		MaxBodyBytes:  r.MaxBody + 1, // the framework refuses a body that reaches the limit
 		Hidden:        r.Hidden,
 		Middlewares:   huma.Middlewares{d.guard(r)},
+		Responses:     r.responses,
+		Parameters:    r.parameters,
 	}
 	if !r.Policy.Public {
 		op.Security = []map[string][]string{{"bearer": {}}}

@@ -34,6 +34,8 @@ func Register(d *door.Door) {
 		Policy: own, Cache: door.CachePrivate}, s.balance)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/wallets/{profileId}/transactions", ID: "listTransactions", Summary: "Your statement, newest first",
 		Policy: own, Cache: door.CachePrivate}, s.transactions)
+	door.RegisterStream(d, door.Route{Method: http.MethodGet, Path: "/wallets/{profileId}/events", ID: "streamWallet", Summary: "New lines of your statement, as events",
+		Policy: own}, s.events)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/wallets/{profileId}/genesis", ID: "getGenesis", Summary: "Your genesis allocation",
 		Policy: own, Cache: door.CachePrivate}, s.genesis)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/wallets/{walletId}/freeze", ID: "freezeWallet", Summary: "Freeze an account",
