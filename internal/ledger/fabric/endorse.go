@@ -2,7 +2,6 @@ package fabric
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -24,7 +23,7 @@ const disagreements = 6
 func (l *Ledger) Endorse(ctx context.Context, p ledger.Proposal) (ledger.Transaction, error) {
 	by, err := l.identities.of(p.Identity)
 	if err != nil {
-		return ledger.Transaction{}, fmt.Errorf("ledger: %s: %w", p.Function, err)
+		return ledger.Transaction{}, unavailable(p.Function, err)
 	}
 	if err := l.endorsing.Acquire(ctx, 1); err != nil {
 		return ledger.Transaction{}, unavailable(p.Function, err)
@@ -102,7 +101,7 @@ func signed(by *connection.Identity, tx *client.Transaction) ([]byte, error) {
 func (l *Ledger) Evaluate(ctx context.Context, p ledger.Proposal) ([]byte, error) {
 	by, err := l.identities.of(p.Identity)
 	if err != nil {
-		return nil, fmt.Errorf("ledger: %s: %w", p.Function, err)
+		return nil, unavailable(p.Function, err)
 	}
 	result, err := l.query(ctx, by, l.config.Chaincode, p.Function, client.WithArguments(p.Args...))
 	if err == nil {

@@ -2,9 +2,12 @@ package fabric
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,14 +34,22 @@ type walletEntry struct {
 	modified time.Time // of the certificate's file
 }
 
+// readIdentities reads those that the wallet has; at least one.
 func readIdentities(msp, wallet string, log *slog.Logger) (*identities, error) {
 	ids := &identities{msp: msp, wallet: wallet, log: log, byRole: make(map[role.Role]walletEntry)}
 	for _, r := range role.All {
 		e, err := ids.read(r)
+		if errors.Is(err, fs.ErrNotExist) {
+			log.Info("the wallet has no identity for a role: this process can't sign what needs it", slog.String("role", string(r)))
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		ids.byRole[r] = e
+	}
+	if len(ids.byRole) == 0 {
+		return nil, fmt.Errorf("the wallet %s has no identity", wallet)
 	}
 	return ids, nil
 }
@@ -65,7 +76,7 @@ func (ids *identities) read(r role.Role) (walletEntry, error) {
 	return walletEntry{id, info.ModTime()}, nil
 }
 
-// of returns the identity that carries a role.
+// of returns the identity that carries a role, which the wallet may get later.
 func (ids *identities) of(r role.Role) (*connection.Identity, error) {
 	ids.mu.RLock()
 	defer ids.mu.RUnlock()
@@ -76,11 +87,16 @@ func (ids *identities) of(r role.Role) (*connection.Identity, error) {
 	return e.Identity, nil
 }
 
-// any returns the identity for what every member may do.
+// any returns the identity with the least power, for what every member may do.
 func (ids *identities) any() *connection.Identity {
 	ids.mu.RLock()
 	defer ids.mu.RUnlock()
-	return ids.byRole[role.PartnerAPI].Identity
+	for _, r := range slices.Backward(role.All) {
+		if e, ok := ids.byRole[r]; ok {
+			return e.Identity
+		}
+	}
+	panic("fabric: no identity") // there is one from the start
 }
 
 func (ids *identities) watch(ctx context.Context) error {
@@ -96,19 +112,21 @@ func (ids *identities) watch(ctx context.Context) error {
 	}
 }
 
-// refresh takes renewed certificates into use.
+// refresh takes renewed and new certificates into use.
 func (ids *identities) refresh() {
 	for _, r := range role.All {
 		fresh, err := ids.read(r)
-		if err != nil {
-			ids.log.Error("an identity in the wallet can't be read; the one before stays in use", slog.String("role", string(r)), slog.Any("err", err))
-			continue
-		}
 		ids.mu.Lock()
-		renewed := !fresh.modified.Equal(ids.byRole[r].modified)
-		ids.byRole[r] = fresh
+		before, had := ids.byRole[r]
+		if err == nil {
+			ids.byRole[r] = fresh
+		}
 		ids.mu.Unlock()
-		if renewed {
+		switch {
+		case !had && errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			ids.log.Error("an identity in the wallet can't be used; the one before stays in use", slog.String("role", string(r)), slog.Any("err", err))
+		case !fresh.modified.Equal(before.modified):
 			ids.log.Info("a renewed identity is in use", slog.String("role", string(r)), slog.Time("notAfter", fresh.Certificate.NotAfter))
 		}
 	}

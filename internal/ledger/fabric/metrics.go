@@ -19,10 +19,8 @@ type metrics struct {
 
 func newMetrics(r prometheus.Registerer, l *Ledger) *metrics {
 	f := promauto.With(r)
-	for _, role := range role.All {
-		f.NewGaugeFunc(prometheus.GaugeOpts{Name: "fabric_client_cert_expiry_seconds",
-			Help: "Time until the client certificate of a ledger role expires.", ConstLabels: prometheus.Labels{"role": string(role)}},
-			func() float64 { return l.expires(role).Seconds() })
+	if r != nil {
+		r.MustRegister(lives{l})
 	}
 	return &metrics{
 		transactions: f.NewCounterVec(prometheus.CounterOpts{Name: "ledger_transactions_total",
@@ -51,11 +49,17 @@ func (m *metrics) peer(p *peer, h peerHeight) {
 	m.height.WithLabelValues(p.Name).Set(float64(h.blocks))
 }
 
-// expires returns how long the certificate of a role still lives.
-func (l *Ledger) expires(r role.Role) time.Duration {
-	id, err := l.identities.of(r)
-	if err != nil {
-		return 0
+var lifeMetric = prometheus.NewDesc("fabric_client_cert_expiry_seconds", "Time until the client certificate of a ledger role expires.", []string{"role"}, nil)
+
+// lives is the metric of the wallet's certificates.
+type lives struct{ ledger *Ledger }
+
+func (lives) Describe(out chan<- *prometheus.Desc) { out <- lifeMetric }
+
+func (c lives) Collect(out chan<- prometheus.Metric) {
+	for _, r := range role.All {
+		if id, err := c.ledger.identities.of(r); err == nil {
+			out <- prometheus.MustNewConstMetric(lifeMetric, prometheus.GaugeValue, id.Certificate.NotAfter.Sub(c.ledger.o.Clock()).Seconds(), string(r))
+		}
 	}
-	return id.Certificate.NotAfter.Sub(l.o.Clock())
 }

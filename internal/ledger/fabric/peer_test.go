@@ -18,6 +18,7 @@ import (
 	"github.com/hyperledger/fabric-protos-go-apiv2/common"
 	"github.com/hyperledger/fabric-protos-go-apiv2/gateway"
 	fabricpeer "github.com/hyperledger/fabric-protos-go-apiv2/peer"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -221,4 +222,57 @@ func TestAnotherPeerOfOurs(t *testing.T) {
 			t.Fatalf("%q, %v", got, err)
 		}
 	}
+}
+
+// A process that signs nothing but queries needs no powerful identity; one that
+// it lacks may come later.
+func TestPartOfAWallet(t *testing.T) {
+	envelope, _ := prepared(t)
+	c := fakePeers(t, &fakePeer{
+		endorse: func(*gateway.EndorseRequest) (*gateway.EndorseResponse, error) {
+			return &gateway.EndorseResponse{PreparedTransaction: envelope}, nil
+		},
+		evaluate: func(*gateway.EvaluateRequest) ([]byte, error) { return []byte("yes"), nil },
+	})
+	c.Wallet = filepath.Join(t.TempDir(), "wallet")
+	if _, err := New(c, Options{}); err == nil || !strings.Contains(err.Error(), "has no identity") {
+		t.Errorf("without a wallet: %v", err)
+	}
+	org := authority(t, t.TempDir(), time.Hour)
+	issue(t, org, c.Wallet, pki.Client, role.PartnerAPI, string(role.PartnerAPI))
+	r := prometheus.NewRegistry()
+	l, _ := open(t, c, Options{Registerer: r})
+	if _, err := l.Evaluate(t.Context(), ledger.Proposal{Identity: role.PartnerAPI, Function: "f"}); err != nil {
+		t.Error(err)
+	}
+	p := ledger.Proposal{Identity: role.Admin, Function: "f"}
+	if _, err := l.Endorse(t.Context(), p); !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("without the identity: %v", err)
+	}
+	if n := watched(t, r); n != 1 {
+		t.Errorf("%d certificates are watched", n)
+	}
+	issue(t, org, c.Wallet, pki.Client, role.Admin, string(role.Admin))
+	l.identities.refresh()
+	if _, err := l.Endorse(t.Context(), p); err != nil {
+		t.Errorf("with the identity: %v", err)
+	}
+	if n := watched(t, r); n != 2 {
+		t.Errorf("%d certificates are watched", n)
+	}
+}
+
+// watched counts the certificates whose lives are a metric.
+func watched(t *testing.T, r *prometheus.Registry) int {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "fabric_client_cert_expiry_seconds" {
+			return len(f.Metric)
+		}
+	}
+	return 0
 }
