@@ -101,10 +101,10 @@ type MultiSigDecision struct {
 	At          time.Time
 }
 
-// MultiSigDecisions returns what the approvers of a transaction said, in order.
-func MultiSigDecisions(ctx context.Context, db postgres.DB, pendingTxID string) ([]MultiSigDecision, error) {
+// MultiSigDecisions returns what the approvers of some transactions said, in order.
+func MultiSigDecisions(ctx context.Context, db postgres.DB, pendingTxIDs ...string) ([]MultiSigDecision, error) {
 	return many[MultiSigDecision](ctx, db, "decisions", `
-		SELECT pending_tx_id, user_id, approved, reason, at FROM read.multisig_decisions WHERE pending_tx_id = $1 ORDER BY at, user_id`, pendingTxID)
+		SELECT pending_tx_id, user_id, approved, reason, at FROM read.multisig_decisions WHERE pending_tx_id = ANY($1) ORDER BY at, user_id`, pendingTxIDs)
 }
 
 // multiSigChange is what a run of events did to one transaction.

@@ -17,6 +17,7 @@ import (
 	"gxcoin.money/gx/internal/platform/token"
 	"gxcoin.money/gx/internal/service"
 	"gxcoin.money/gx/internal/service/door"
+	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/status"
 )
 
@@ -30,6 +31,9 @@ func TestAuthorisationWalk(t *testing.T) {
 	own, other := s.person("Ada", "CH", gx(500)), s.person("Bob", "CH", gx(500))
 	ownCommand, otherCommand := s.command("customer:"+own.profile.String()), s.command("customer:"+other.profile.String())
 	ownLoan, otherLoan := s.loan(own, status.LoanPending), s.loan(other, status.LoanPending)
+	ownOrg, otherOrg := s.organization("own", account.Business, status.OrganizationActive, own), s.organization("other", account.Business, status.OrganizationActive, other)
+	ownTx, otherTx := s.multiSig(ownOrg, other.gx), s.multiSig(otherOrg, own.gx)
+	proposal := s.proposal(own)
 
 	revoked := func(a token.Audience, id uuid.UUID) string {
 		session, raw := s.openSession(a, id)
@@ -73,12 +77,12 @@ func TestAuthorisationWalk(t *testing.T) {
 				if c.other && r.Policy.Object == door.NoObject {
 					continue
 				}
-				profile, command, loan := own.profile.String(), ownCommand, ownLoan
+				profile, command, loan, org, tx := own.profile.String(), ownCommand, ownLoan, ownOrg, ownTx
 				if c.other {
-					profile, command, loan = other.profile.String(), otherCommand, otherLoan
+					profile, command, loan, org, tx = other.profile.String(), otherCommand, otherLoan, otherOrg, otherTx
 				}
 				path := strings.NewReplacer("{profileId}", profile, "{commandId}", command, "{loanId}", loan, "{accountId}", profile, "{walletId}", own.gx, "{userId}", other.profile.String(),
-					"{countryCode}", "CH", "{paramId}", "fee.b2b.local").Replace(r.Path)
+					"{countryCode}", "CH", "{paramId}", "fee.b2b.local", "{orgId}", org, "{pendingTxId}", tx, "{proposalId}", proposal).Replace(r.Path)
 				a := s.call(d.Name, r.Method, path, c.bearer(), "", "Idempotency-Key", key())
 				switch {
 				case a.status == 401 && r.Policy.Public: // bad credentials in an empty body

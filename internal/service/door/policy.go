@@ -144,6 +144,11 @@ func (d *Door) proved(p Policy, s sessionState) error {
 	return nil
 }
 
+// Owns reports whether an object is the caller's, for what is not the same for everybody.
+func (d *Door) Owns(ctx context.Context, o Object, id string) (bool, error) {
+	return d.owns(ctx, Caller(ctx), o, id)
+}
+
 func (d *Door) owns(ctx context.Context, who Principal, o Object, id string) (bool, error) {
 	switch o {
 	case Profile:

@@ -6,6 +6,7 @@ import (
 	"gxcoin.money/gx/internal/platform/problem"
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/internal/service/door"
+	"gxcoin.money/gx/internal/service/statement"
 )
 
 // standing is where a stream begins.
@@ -37,7 +38,7 @@ func (s tokenomics) events(ctx context.Context, _ *walletInput) (door.Feed, erro
 		if err != nil || len(entries) == 0 {
 			return nil, false, err
 		}
-		lines, err := s.lines(ctx, entries)
+		lines, err := statement.Lines(ctx, s.Pool, entries)
 		if err != nil {
 			return nil, false, err
 		}

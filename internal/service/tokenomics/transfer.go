@@ -18,6 +18,7 @@ import (
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/internal/service/door"
 	"gxcoin.money/gx/internal/service/people"
+	"gxcoin.money/gx/internal/service/statement"
 	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/command"
 	"gxcoin.money/gx/protocol/fee"
@@ -290,23 +291,12 @@ func (s tokenomics) quote(ctx context.Context, in *transferQuoteInput) (*transfe
 	if err != nil {
 		return nil, err
 	}
-	name, err := s.displayName(ctx, p.to.id)
+	names, err := statement.Names(ctx, s.Pool, []string{p.to.id})
 	if err != nil {
 		return nil, err
 	}
 	return &transferQuoteOutput{Quote{
 		Amount: amount.String(), AmountGx: amount.GX(), Fee: q.Fee.String(), FeeGx: q.Fee.GX(), Total: total.String(), TotalGx: total.GX(),
-		Bps: q.Bps, Type: string(q.Type), Scope: string(q.Scope), Recipient: Recipient{p.to.id, name},
+		Bps: q.Bps, Type: string(q.Type), Scope: string(q.Scope), Recipient: Recipient{p.to.id, names[p.to.id]},
 	}}, nil
-}
-
-func (s tokenomics) displayName(ctx context.Context, accountID string) (string, error) {
-	if name := institution(accountID); name != "" {
-		return name, nil
-	}
-	p, err := people.Find(ctx, s.Pool, accountID)
-	if errors.Is(err, people.ErrNotFound) {
-		return "", nil
-	}
-	return people.DisplayName(p.FirstName, p.LastName), err
 }

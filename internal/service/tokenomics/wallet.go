@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,7 +14,7 @@ import (
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/internal/service/door"
 	"gxcoin.money/gx/internal/service/people"
-	"gxcoin.money/gx/protocol/account"
+	"gxcoin.money/gx/internal/service/statement"
 	"gxcoin.money/gx/protocol/qirat"
 )
 
@@ -96,120 +94,18 @@ func (s tokenomics) wallet(ctx context.Context) (string, error) {
 
 type transactionsInput struct {
 	ProfileID string `path:"profileId" doc:"Your profile id or GX id, or me"`
-	Limit     int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
-	Cursor    string `query:"cursor" maxLength:"100" doc:"nextCursor of the page before"`
+	door.Paging
 }
 
-// Transaction is one line of a statement (api.md C.5).
-type Transaction struct {
-	OffTxID          string    `json:"offTxId" format:"uuid" doc:"Of this line"`
-	OnChainTxID      string    `json:"onChainTxId" doc:"Of the ledger transaction"`
-	WalletID         string    `json:"walletId"`
-	Type             string    `json:"type" example:"SENT"`
-	Direction        string    `json:"direction" enum:"IN,OUT"`
-	Counterparty     string    `json:"counterparty"`
-	CounterpartyName string    `json:"counterpartyName,omitzero"`
-	Amount           string    `json:"amount" doc:"Qirat"`
-	AmountGx         string    `json:"amountGx"`
-	Fee              string    `json:"fee" doc:"Qirat; debited by a line of its own"`
-	FeeGx            string    `json:"feeGx"`
-	Remark           string    `json:"remark,omitzero"`
-	BalanceAfter     string    `json:"balanceAfter,omitzero" doc:"Qirat"`
-	CommandID        string    `json:"commandId,omitzero"`
-	BlockNumber      string    `json:"blockNumber"`
-	Timestamp        door.Time `json:"timestamp"`
-}
-
-type transactionsOutput struct {
-	Body struct {
-		Transactions []Transaction `json:"transactions"`
-		NextCursor   string        `json:"nextCursor,omitzero"`
-		HasMore      bool          `json:"hasMore"`
-	}
-}
+type transactionsOutput struct{ Body statement.Statement }
 
 func (s tokenomics) transactions(ctx context.Context, in *transactionsInput) (*transactionsOutput, error) {
-	filter := readmodel.Filter{Limit: in.Limit}
-	if in.Cursor != "" {
-		c, err := readmodel.ParseCursor(in.Cursor)
-		if err != nil {
-			return nil, problem.BadField("cursor", "is not a cursor of this list")
-		}
-		filter.Before = &c
-	}
 	id, err := s.wallet(ctx)
 	if err != nil {
 		return nil, err
 	}
-	page, err := readmodel.Statement(ctx, s.Pool, id, filter)
-	if err != nil {
-		return nil, err
-	}
-	var out transactionsOutput
-	if out.Body.Transactions, err = s.lines(ctx, page.Entries); err != nil {
-		return nil, err
-	}
-	if page.Next != nil {
-		out.Body.HasMore, out.Body.NextCursor = true, page.Next.String()
-	}
-	return &out, nil
-}
-
-// lines returns entries of a statement as their owner sees them.
-func (s tokenomics) lines(ctx context.Context, entries []readmodel.Entry) ([]Transaction, error) {
-	names, err := s.names(ctx, entries)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Transaction, len(entries))
-	for i, e := range entries {
-		t := Transaction{
-			OffTxID: e.TransactionID.String(), OnChainTxID: e.TxID, WalletID: e.AccountID, Type: string(e.Type), Direction: "OUT",
-			Counterparty: e.Counterparty, CounterpartyName: names[e.Counterparty], Amount: e.Amount.String(), AmountGx: e.Amount.GX(),
-			Fee: e.Fee.String(), FeeGx: e.Fee.GX(), Remark: e.Remark, CommandID: e.CommandID,
-			BlockNumber: strconv.FormatInt(e.Cursor.Block, 10), Timestamp: door.Time{Time: e.At},
-		}
-		if e.Type.Credit() {
-			t.Direction = "IN"
-		}
-		if e.BalanceAfter != nil {
-			t.BalanceAfter = e.BalanceAfter.String()
-		}
-		out[i] = t
-	}
-	return out, nil
-}
-
-// names returns what the counterparties of a page are called.
-func (s tokenomics) names(ctx context.Context, entries []readmodel.Entry) (map[string]string, error) {
-	names := map[string]string{}
-	var ids []string
-	for _, e := range entries {
-		if _, ok := names[e.Counterparty]; ok {
-			continue
-		}
-		names[e.Counterparty] = institution(e.Counterparty)
-		if names[e.Counterparty] == "" {
-			ids = append(ids, e.Counterparty)
-		}
-	}
-	known, err := people.DisplayNames(ctx, s.Pool, ids)
-	maps.Copy(names, known)
-	return names, err
-}
-
-// institution returns the name of a pool or treasury, "" for anything else.
-func institution(id string) string {
-	if code, ok := account.TreasuryCountry(id); ok {
-		return strings.TrimSpace("Treasury of " + people.Countries[code].Name)
-	}
-	for _, p := range account.Pools {
-		if p.Account == id {
-			words := strings.ToLower(strings.ReplaceAll(p.Name, "_", " "))
-			return strings.ToUpper(words[:1]) + words[1:] + " pool"
-		}
-	}
-	return ""
+	page, err := statement.Read(ctx, s.Pool, id, in.Paging)
+	return &transactionsOutput{page}, err
 }
 
 // Genesis is what became of a person's genesis allocation.
