@@ -4,6 +4,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -17,6 +18,12 @@ const (
 	AdminFreezeRequestReasonINACTIVITY         AdminFreezeRequestReason = "INACTIVITY"
 	AdminFreezeRequestReasonSUSPICIOUSACTIVITY AdminFreezeRequestReason = "SUSPICIOUS_ACTIVITY"
 	AdminFreezeRequestReasonUSERREQUEST        AdminFreezeRequestReason = "USER_REQUEST"
+)
+
+// Defines values for AdminVoteRequestDecision.
+const (
+	AdminVoteRequestDecisionAPPROVE AdminVoteRequestDecision = "APPROVE"
+	AdminVoteRequestDecisionREJECT  AdminVoteRequestDecision = "REJECT"
 )
 
 // Defines values for ApprovalExecutionState.
@@ -96,6 +103,32 @@ const (
 	CreateStaffRequestRoleSUPEROWNER CreateStaffRequestRole = "SUPER_OWNER"
 )
 
+// Defines values for EligibilityReason.
+const (
+	EligibilityReasonBELOWTHRESHOLD EligibilityReason = "BELOW_THRESHOLD"
+	EligibilityReasonEXEMPT         EligibilityReason = "EXEMPT"
+	EligibilityReasonNEVERTAXED     EligibilityReason = "NEVER_TAXED"
+	EligibilityReasonNOTDUE         EligibilityReason = "NOT_DUE"
+	EligibilityReasonNOTOPEN        EligibilityReason = "NOT_OPEN"
+	EligibilityReasonTIMERSTOPPED   EligibilityReason = "TIMER_STOPPED"
+)
+
+// Defines values for GovernableParameterType.
+const (
+	GovernableParameterTypeBool  GovernableParameterType = "bool"
+	GovernableParameterTypeBps   GovernableParameterType = "bps"
+	GovernableParameterTypeInt   GovernableParameterType = "int"
+	GovernableParameterTypeQirat GovernableParameterType = "qirat"
+)
+
+// Defines values for GovernanceVoteRequestVote1.
+const (
+	GovernanceVoteRequestVote1AGAINST GovernanceVoteRequestVote1 = "AGAINST"
+	GovernanceVoteRequestVote1FOR     GovernanceVoteRequestVote1 = "FOR"
+	GovernanceVoteRequestVote1NO      GovernanceVoteRequestVote1 = "NO"
+	GovernanceVoteRequestVote1YES     GovernanceVoteRequestVote1 = "YES"
+)
+
 // Defines values for KYCRecordStatus.
 const (
 	KYCRecordStatusAPPROVED KYCRecordStatus = "APPROVED"
@@ -144,6 +177,54 @@ const (
 	LoginResponseMfaMethodTOTP LoginResponseMfaMethod = "TOTP"
 )
 
+// Defines values for MultiSigOperation.
+const (
+	MultiSigOperationDEFINEAUTHRULE MultiSigOperation = "DEFINE_AUTH_RULE"
+	MultiSigOperationTRANSFER       MultiSigOperation = "TRANSFER"
+)
+
+// Defines values for MultiSigStatus.
+const (
+	MultiSigStatusCANCELLED MultiSigStatus = "CANCELLED"
+	MultiSigStatusEXECUTED  MultiSigStatus = "EXECUTED"
+	MultiSigStatusEXPIRED   MultiSigStatus = "EXPIRED"
+	MultiSigStatusPENDING   MultiSigStatus = "PENDING"
+	MultiSigStatusREJECTED  MultiSigStatus = "REJECTED"
+)
+
+// Defines values for OrganizationOrgType.
+const (
+	OrganizationOrgTypeBUSINESS   OrganizationOrgType = "BUSINESS"
+	OrganizationOrgTypeGOVERNMENT OrganizationOrgType = "GOVERNMENT"
+	OrganizationOrgTypeNGO        OrganizationOrgType = "NGO"
+)
+
+// Defines values for OrganizationStatus.
+const (
+	OrganizationStatusACTIVE             OrganizationStatus = "ACTIVE"
+	OrganizationStatusLOCKED             OrganizationStatus = "LOCKED"
+	OrganizationStatusPENDINGENDORSEMENT OrganizationStatus = "PENDING_ENDORSEMENT"
+)
+
+// Defines values for ProposalStatus.
+const (
+	ProposalStatusACTIVE          ProposalStatus = "ACTIVE"
+	ProposalStatusCANCELLED       ProposalStatus = "CANCELLED"
+	ProposalStatusEXECUTED        ProposalStatus = "EXECUTED"
+	ProposalStatusFAILED          ProposalStatus = "FAILED"
+	ProposalStatusFAILEDEXECUTION ProposalStatus = "FAILED_EXECUTION"
+)
+
+// Defines values for ProposeRequestOrgType.
+const (
+	ProposeRequestOrgTypeBUSINESS   ProposeRequestOrgType = "BUSINESS"
+	ProposeRequestOrgTypeBusiness   ProposeRequestOrgType = "business"
+	ProposeRequestOrgTypeGOVERNMENT ProposeRequestOrgType = "GOVERNMENT"
+	ProposeRequestOrgTypeGovernment ProposeRequestOrgType = "government"
+	ProposeRequestOrgTypeNGO        ProposeRequestOrgType = "NGO"
+	ProposeRequestOrgTypeNonprofit  ProposeRequestOrgType = "nonprofit"
+)
+
 // Defines values for ReadyResponseStatus.
 const (
 	ReadyResponseStatusNotReady ReadyResponseStatus = "not_ready"
@@ -180,12 +261,6 @@ const (
 const (
 	TransactionDirectionIN  TransactionDirection = "IN"
 	TransactionDirectionOUT TransactionDirection = "OUT"
-)
-
-// Defines values for VoteRequestDecision.
-const (
-	VoteRequestDecisionAPPROVE VoteRequestDecision = "APPROVE"
-	VoteRequestDecisionREJECT  VoteRequestDecision = "REJECT"
 )
 
 // Defines values for ListApprovalsParamsStatus.
@@ -252,6 +327,39 @@ const (
 	ListLoansParamsStatusREJECTED        ListLoansParamsStatus = "REJECTED"
 )
 
+// Defines values for ListOrganizationsParamsStatus.
+const (
+	ListOrganizationsParamsStatusACTIVE             ListOrganizationsParamsStatus = "ACTIVE"
+	ListOrganizationsParamsStatusLOCKED             ListOrganizationsParamsStatus = "LOCKED"
+	ListOrganizationsParamsStatusPENDINGENDORSEMENT ListOrganizationsParamsStatus = "PENDING_ENDORSEMENT"
+)
+
+// Defines values for ListOrganizationsParamsType.
+const (
+	ListOrganizationsParamsTypeBUSINESS   ListOrganizationsParamsType = "BUSINESS"
+	ListOrganizationsParamsTypeGOVERNMENT ListOrganizationsParamsType = "GOVERNMENT"
+	ListOrganizationsParamsTypeNGO        ListOrganizationsParamsType = "NGO"
+)
+
+// Defines values for ListMultiSigParamsStatus.
+const (
+	ListMultiSigParamsStatusCANCELLED ListMultiSigParamsStatus = "CANCELLED"
+	ListMultiSigParamsStatusEXECUTED  ListMultiSigParamsStatus = "EXECUTED"
+	ListMultiSigParamsStatusEXPIRED   ListMultiSigParamsStatus = "EXPIRED"
+	ListMultiSigParamsStatusPENDING   ListMultiSigParamsStatus = "PENDING"
+	ListMultiSigParamsStatusREJECTED  ListMultiSigParamsStatus = "REJECTED"
+)
+
+// Defines values for ListProposalsParamsStatus.
+const (
+	ListProposalsParamsStatusACTIVE          ListProposalsParamsStatus = "ACTIVE"
+	ListProposalsParamsStatusALL             ListProposalsParamsStatus = "ALL"
+	ListProposalsParamsStatusCANCELLED       ListProposalsParamsStatus = "CANCELLED"
+	ListProposalsParamsStatusEXECUTED        ListProposalsParamsStatus = "EXECUTED"
+	ListProposalsParamsStatusFAILED          ListProposalsParamsStatus = "FAILED"
+	ListProposalsParamsStatusFAILEDEXECUTION ListProposalsParamsStatus = "FAILED_EXECUTION"
+)
+
 // AcceptRequest defines model for AcceptRequest.
 type AcceptRequest struct {
 	Invitation string `json:"invitation"`
@@ -275,6 +383,15 @@ type AdminFreezeRequest struct {
 // AdminFreezeRequestReason defines model for AdminFreezeRequest.Reason.
 type AdminFreezeRequestReason string
 
+// AdminListResponse defines model for AdminListResponse.
+type AdminListResponse struct {
+	Limit      int64  `json:"limit"`
+	Page       int64  `json:"page"`
+	Total      int64  `json:"total"`
+	TotalPages int64  `json:"totalPages"`
+	Users      []User `json:"users"`
+}
+
 // AdminLoginRequest defines model for AdminLoginRequest.
 type AdminLoginRequest struct {
 	DeviceFingerprint string `json:"deviceFingerprint,omitempty,omitzero"`
@@ -291,6 +408,11 @@ type AdminLogoutAllResponse struct {
 	Success      bool   `json:"success"`
 }
 
+// AdminParametersResponse defines model for AdminParametersResponse.
+type AdminParametersResponse struct {
+	Parameters []Parameter `json:"parameters"`
+}
+
 // AdminPasswordRequest defines model for AdminPasswordRequest.
 type AdminPasswordRequest struct {
 	ConfirmPassword string `json:"confirmPassword"`
@@ -298,6 +420,11 @@ type AdminPasswordRequest struct {
 
 	// NewPassword At least 12 characters with upper and lower case, a digit and a special character
 	NewPassword string `json:"newPassword"`
+}
+
+// AdminPendingResponse defines model for AdminPendingResponse.
+type AdminPendingResponse struct {
+	PendingCount int64 `json:"pendingCount"`
 }
 
 // AdminRegisterRequest defines model for AdminRegisterRequest.
@@ -312,23 +439,19 @@ type AdminUnfreezeRequest struct {
 	Notes string `json:"notes,omitempty,omitzero"`
 }
 
-// ApplyRequest defines model for ApplyRequest.
-type ApplyRequest struct {
-	// Amount Examples: 5000000000
-	Amount string `json:"amount"`
+// AdminVoteRequest defines model for AdminVoteRequest.
+type AdminVoteRequest struct {
+	Decision AdminVoteRequestDecision `json:"decision"`
 
-	// BorrowerID When given, your own profile id
-	BorrowerID string `json:"borrowerId,omitempty,omitzero"`
+	// PayloadDigest Of what you saw: another request is not approved by mistake
+	PayloadDigest string `json:"payloadDigest,omitempty,omitzero"`
 
-	// CollateralHash Of the documents of the collateral
-	CollateralHash string `json:"collateralHash"`
-
-	// Purpose Examples: a sewing machine
-	Purpose string `json:"purpose"`
-
-	// TermDays Examples: 180
-	TermDays int64 `json:"termDays"`
+	// Reason Needed to reject
+	Reason string `json:"reason,omitempty,omitzero"`
 }
+
+// AdminVoteRequestDecision defines model for AdminVoteRequest.Decision.
+type AdminVoteRequestDecision string
 
 // Approval defines model for Approval.
 type Approval struct {
@@ -425,6 +548,36 @@ type AskRequest struct {
 // AskRequestRequestType Follows from the action
 type AskRequestRequestType string
 
+// Assessment defines model for Assessment.
+type Assessment struct {
+	// Balance Before the tax
+	Balance   string `json:"balance"`
+	BalanceGX string `json:"balanceGx"`
+
+	// GovtShare For the treasury of the country
+	GovtShare string `json:"govtShare"`
+
+	// RateBps Basis points of the whole balance
+	RateBps int64 `json:"rateBps"`
+
+	// RedistributionShare For the redistribution pool
+	RedistributionShare string `json:"redistributionShare"`
+	Tax                 string `json:"tax"`
+	TaxGX               string `json:"taxGx"`
+
+	// TimerStart Since when the money had rested
+	//
+	// Examples: 2026-01-02T15:04:05.000Z
+	TimerStart time.Time `json:"timerStart"`
+
+	// Timestamp Examples: 2026-01-02T15:04:05.000Z
+	Timestamp time.Time `json:"timestamp"`
+
+	// TransactionID Of the ledger
+	TransactionID string `json:"transactionId"`
+	TreasuryID    string `json:"treasuryId"`
+}
+
 // AuditBreak defines model for AuditBreak.
 type AuditBreak struct {
 	ID     string `json:"id"`
@@ -514,9 +667,14 @@ type Balance struct {
 	WalletName string `json:"walletName"`
 }
 
-// BalanceResponse defines model for BalanceResponse.
-type BalanceResponse struct {
-	Balance Balance `json:"balance"`
+// Band defines model for Band.
+type Band struct {
+	// Bps Basis points of the whole balance, for a whole cycle
+	Bps int64 `json:"bps"`
+
+	// From Qirat: the lowest balance of the band
+	From   string `json:"from"`
+	FromGX string `json:"fromGx"`
 }
 
 // Calculation defines model for Calculation.
@@ -679,6 +837,20 @@ type CreateStaffRequest struct {
 // CreateStaffRequestRole defines model for CreateStaffRequest.Role.
 type CreateStaffRequestRole string
 
+// Decision defines model for Decision.
+type Decision struct {
+	Approved bool `json:"approved"`
+
+	// At Examples: 2026-01-02T15:04:05.000Z
+	At time.Time `json:"at"`
+
+	// Reason Of a refusal
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// UserID GX id
+	UserID string `json:"userId"`
+}
+
 // DecisionResponse defines model for DecisionResponse.
 type DecisionResponse struct {
 	Approval Approval `json:"approval"`
@@ -704,10 +876,101 @@ type Done struct {
 	Success bool   `json:"success"`
 }
 
+// Eligibility defines model for Eligibility.
+type Eligibility struct {
+	AccountID string             `json:"accountId"`
+	Details   EligibilityDetails `json:"details"`
+
+	// Eligible The tax is due
+	Eligible bool `json:"eligible"`
+
+	// Reason Why not, for programs
+	Reason EligibilityReason `json:"reason,omitempty,omitzero"`
+}
+
+// EligibilityReason Why not, for programs
+type EligibilityReason string
+
+// EligibilityDetails defines model for EligibilityDetails.
+type EligibilityDetails struct {
+	// AccountType Examples: INDIVIDUAL
+	AccountType string `json:"accountType"`
+
+	// BalanceInCoins GX, for people
+	BalanceInCoins string `json:"balanceInCoins"`
+
+	// CurrentBalance Qirat
+	CurrentBalance      string `json:"currentBalance"`
+	DaysRemaining       int64  `json:"daysRemaining"`
+	DaysSinceTimerStart int64  `json:"daysSinceTimerStart"`
+
+	// DueAt Examples: 2026-01-02T15:04:05.000Z
+	DueAt  time.Time `json:"dueAt,omitempty,omitzero"`
+	Exempt bool      `json:"exempt"`
+
+	// GovtShare For the treasury of the country
+	GovtShare string `json:"govtShare"`
+
+	// LastTaxedAt Examples: 2026-01-02T15:04:05.000Z
+	LastTaxedAt time.Time `json:"lastTaxedAt,omitempty,omitzero"`
+
+	// MinimumBalance Qirat: from here on the timer runs
+	MinimumBalance string `json:"minimumBalance"`
+	MinimumInCoins string `json:"minimumInCoins"`
+
+	// RateBps Basis points of the whole balance
+	RateBps int64 `json:"rateBps"`
+
+	// RedistributionShare For the redistribution pool
+	RedistributionShare string `json:"redistributionShare"`
+	RequiredDays        int64  `json:"requiredDays"`
+	Tax                 string `json:"tax"`
+	TaxGX               string `json:"taxGx"`
+
+	// TimerStartDate Examples: 2026-01-02T15:04:05.000Z
+	TimerStartDate time.Time `json:"timerStartDate,omitempty,omitzero"`
+}
+
 // ExecutionResult defines model for ExecutionResult.
 type ExecutionResult struct {
 	CommandID string `json:"commandId,omitempty,omitzero"`
 	Error     string `json:"error,omitempty,omitzero"`
+}
+
+// ExemptRequest defines model for ExemptRequest.
+type ExemptRequest struct {
+	// AccountID Account id or profile id
+	AccountID string `json:"accountId"`
+
+	// Exempt false ends an exemption
+	Exempt bool `json:"exempt"`
+
+	// Reason Why, for the record
+	Reason string `json:"reason"`
+}
+
+// Exemption defines model for Exemption.
+type Exemption struct {
+	AccountID string `json:"accountId"`
+
+	// AccountType Examples: NGO
+	AccountType string `json:"accountType"`
+
+	// Balance Qirat
+	Balance     string `json:"balance"`
+	BalanceGX   string `json:"balanceGx"`
+	CountryCode string `json:"countryCode"`
+	Reason      string `json:"reason"`
+}
+
+// Failure defines model for Failure.
+type Failure struct {
+	// At Examples: 2026-01-02T15:04:05.000Z
+	At time.Time `json:"at,omitempty,omitzero"`
+
+	// Code Examples: INSUFFICIENT_FUNDS
+	Code    string `json:"code"`
+	Message string `json:"message"`
 }
 
 // Fee defines model for Fee.
@@ -773,6 +1036,63 @@ type Genesis struct {
 // GenesisResponse defines model for GenesisResponse.
 type GenesisResponse struct {
 	Genesis Genesis `json:"genesis"`
+}
+
+// GovernableParameter defines model for GovernableParameter.
+type GovernableParameter struct {
+	// Cause The proposal that changed it
+	Cause       string `json:"cause,omitempty,omitzero"`
+	Default     string `json:"default"`
+	Description string `json:"description"`
+	Max         string `json:"max"`
+	Min         string `json:"min"`
+
+	// ParamID Examples: votingPeriodDays
+	ParamID string `json:"paramId"`
+
+	// Source Who changed it last: BOOTSTRAP, PROPOSAL or EMERGENCY
+	Source string `json:"source,omitempty,omitzero"`
+
+	// Type bps: basis points; qirat: an amount of money
+	Type GovernableParameterType `json:"type"`
+
+	// UpdatedAt Examples: 2026-01-02T15:04:05.000Z
+	UpdatedAt time.Time `json:"updatedAt,omitempty,omitzero"`
+
+	// Value In force
+	Value string `json:"value"`
+}
+
+// GovernableParameterType bps: basis points; qirat: an amount of money
+type GovernableParameterType string
+
+// GovernanceListResponse defines model for GovernanceListResponse.
+type GovernanceListResponse struct {
+	HasMore    bool       `json:"hasMore"`
+	NextCursor string     `json:"nextCursor,omitempty,omitzero"`
+	Proposals  []Proposal `json:"proposals"`
+}
+
+// GovernanceParametersResponse defines model for GovernanceParametersResponse.
+type GovernanceParametersResponse struct {
+	Parameters []GovernableParameter `json:"parameters"`
+}
+
+// GovernanceVoteRequest defines model for GovernanceVoteRequest.
+type GovernanceVoteRequest struct {
+	// Vote Examples: true
+	Vote GovernanceVoteRequest_Vote `json:"vote"`
+}
+
+// GovernanceVoteRequestVote0 defines model for GovernanceVoteRequest.Vote.0.
+type GovernanceVoteRequestVote0 = bool
+
+// GovernanceVoteRequestVote1 defines model for GovernanceVoteRequest.Vote.1.
+type GovernanceVoteRequestVote1 string
+
+// GovernanceVoteRequest_Vote Examples: true
+type GovernanceVoteRequest_Vote struct {
+	union json.RawMessage
 }
 
 // HealthResponse defines model for HealthResponse.
@@ -856,6 +1176,28 @@ type IdentityRegisterRequest struct {
 // InitializeRequest defines model for InitializeRequest.
 type InitializeRequest struct {
 	CountriesData []CountryWeight `json:"countriesData"`
+}
+
+// InitiateRequest defines model for InitiateRequest.
+type InitiateRequest struct {
+	// Amount Examples: 1500000
+	Amount string `json:"amount"`
+
+	// FromID The treasury that pays, when the organization is the government that controls it
+	//
+	// Examples: treasury_CH
+	FromID string `json:"fromId,omitempty,omitzero"`
+
+	// Remark Shown to both sides
+	Remark string `json:"remark,omitempty,omitzero"`
+
+	// ToID GX id, profile id, or the id of an organization or treasury
+	//
+	// Examples: LK FF3 ABL912 0WLUY 6025
+	ToID string `json:"toId,omitempty,omitzero"`
+
+	// ToUserID Alias of toId
+	ToUserID string `json:"toUserId,omitempty,omitzero"`
 }
 
 // JWK defines model for JWK.
@@ -971,11 +1313,32 @@ type LatestKYC struct {
 // LatestKYCStatus defines model for LatestKYC.Status.
 type LatestKYCStatus string
 
+// ListAssessment defines model for ListAssessment.
+type ListAssessment struct {
+	Data       []Assessment `json:"data"`
+	HasMore    bool         `json:"hasMore"`
+	NextCursor string       `json:"nextCursor,omitempty,omitzero"`
+}
+
+// ListExemption defines model for ListExemption.
+type ListExemption struct {
+	Data       []Exemption `json:"data"`
+	HasMore    bool        `json:"hasMore"`
+	NextCursor string      `json:"nextCursor,omitempty,omitzero"`
+}
+
 // ListLoan defines model for ListLoan.
 type ListLoan struct {
 	Data       []Loan `json:"data"`
 	HasMore    bool   `json:"hasMore"`
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+}
+
+// ListMultiSig defines model for ListMultiSig.
+type ListMultiSig struct {
+	Data       []MultiSig `json:"data"`
+	HasMore    bool       `json:"hasMore"`
+	NextCursor string     `json:"nextCursor,omitempty,omitzero"`
 }
 
 // ListOfResponse defines model for ListOfResponse.
@@ -985,13 +1348,25 @@ type ListOfResponse struct {
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`
 }
 
-// ListResponse defines model for ListResponse.
-type ListResponse struct {
-	Limit      int64  `json:"limit"`
-	Page       int64  `json:"page"`
-	Total      int64  `json:"total"`
-	TotalPages int64  `json:"totalPages"`
-	Users      []User `json:"users"`
+// ListOrganization defines model for ListOrganization.
+type ListOrganization struct {
+	Data       []Organization `json:"data"`
+	HasMore    bool           `json:"hasMore"`
+	NextCursor string         `json:"nextCursor,omitempty,omitzero"`
+}
+
+// ListRepayment defines model for ListRepayment.
+type ListRepayment struct {
+	Data       []Repayment `json:"data"`
+	HasMore    bool        `json:"hasMore"`
+	NextCursor string      `json:"nextCursor,omitempty,omitzero"`
+}
+
+// ListStakeholder defines model for ListStakeholder.
+type ListStakeholder struct {
+	Data       []Stakeholder `json:"data"`
+	HasMore    bool          `json:"hasMore"`
+	NextCursor string        `json:"nextCursor,omitempty,omitzero"`
 }
 
 // LiveResponse defines model for LiveResponse.
@@ -1062,6 +1437,36 @@ type LoanResponse struct {
 	Loan Loan `json:"loan"`
 }
 
+// LoanpoolApplyRequest defines model for LoanpoolApplyRequest.
+type LoanpoolApplyRequest struct {
+	// Amount Examples: 5000000000
+	Amount string `json:"amount"`
+
+	// BorrowerID When given, your own profile id
+	BorrowerID string `json:"borrowerId,omitempty,omitzero"`
+
+	// CollateralHash Of the documents of the collateral
+	CollateralHash string `json:"collateralHash"`
+
+	// Purpose Examples: a sewing machine
+	Purpose string `json:"purpose"`
+
+	// TermDays Examples: 180
+	TermDays int64 `json:"termDays"`
+}
+
+// LoanpoolRejectRequest defines model for LoanpoolRejectRequest.
+type LoanpoolRejectRequest struct {
+	// Reason For the borrower
+	Reason string `json:"reason"`
+}
+
+// LockRequest defines model for LockRequest.
+type LockRequest struct {
+	// Reason Why, for the record
+	Reason string `json:"reason"`
+}
+
 // LoginResponse defines model for LoginResponse.
 type LoginResponse struct {
 	// AccessToken Send it as Authorization: Bearer <token>
@@ -1105,6 +1510,154 @@ type MessageResponse struct {
 	Message string `json:"message"`
 }
 
+// MultiSig defines model for MultiSig.
+type MultiSig struct {
+	// Amount Qirat
+	Amount        string `json:"amount,omitempty,omitzero"`
+	AmountGX      string `json:"amountGx,omitempty,omitzero"`
+	ApprovalCount int64  `json:"approvalCount"`
+
+	// Approvals Answers by GX id: true agrees, false refuses
+	Approvals map[string]bool `json:"approvals"`
+
+	// ApproverGroup GX ids
+	ApproverGroup []string `json:"approverGroup"`
+
+	// ClosedAt Examples: 2026-01-02T15:04:05.000Z
+	ClosedAt time.Time `json:"closedAt,omitempty,omitzero"`
+
+	// ClosedBy Who executed, rejected or withdrew it
+	ClosedBy string `json:"closedBy,omitempty,omitzero"`
+
+	// CreatedAt Examples: 2026-01-02T15:04:05.000Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Decisions The answers in their order
+	Decisions []Decision `json:"decisions"`
+
+	// ExpiresAt Examples: 2026-01-02T15:04:05.000Z
+	ExpiresAt time.Time `json:"expiresAt"`
+
+	// FromID Account that pays
+	FromID string `json:"fromId,omitempty,omitzero"`
+
+	// InitiatorID GX id
+	InitiatorID string  `json:"initiatorId"`
+	LastFailure Failure `json:"lastFailure,omitempty,omitzero"`
+
+	// OnChainTxID Ledger transaction in which it was closed
+	OnChainTxID       string            `json:"onChainTxId,omitempty,omitzero"`
+	Operation         MultiSigOperation `json:"operation"`
+	OrgID             string            `json:"orgId"`
+	PendingTxID       string            `json:"pendingTxId"`
+	Remark            string            `json:"remark,omitempty,omitzero"`
+	RequiredApprovals int64             `json:"requiredApprovals"`
+	Rule              Terms             `json:"rule,omitempty,omitzero"`
+
+	// RuleID Rule that the approvals follow
+	RuleID string         `json:"ruleId"`
+	Status MultiSigStatus `json:"status"`
+	ToID   string         `json:"toId,omitempty,omitzero"`
+
+	// TxID Same as pendingTxId
+	TxID string `json:"txId"`
+}
+
+// MultiSigOperation defines model for MultiSig.Operation.
+type MultiSigOperation string
+
+// MultiSigStatus defines model for MultiSig.Status.
+type MultiSigStatus string
+
+// Organization defines model for Organization.
+type Organization struct {
+	// AccountType Same as orgType
+	AccountType string `json:"accountType"`
+
+	// ActivatedAt Examples: 2026-01-02T15:04:05.000Z
+	ActivatedAt time.Time `json:"activatedAt,omitempty,omitzero"`
+	Country     string    `json:"country"`
+
+	// CreatedAt Examples: 2026-01-02T15:04:05.000Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Endorsements Who of them has endorsed it
+	Endorsements map[string]bool `json:"endorsements,omitempty,omitzero"`
+
+	// FrozenReason Why it is locked
+	FrozenReason string              `json:"frozenReason,omitempty,omitzero"`
+	OrgID        string              `json:"orgId"`
+	OrgName      string              `json:"orgName"`
+	OrgType      OrganizationOrgType `json:"orgType"`
+
+	// ProposerID GX id, or id of a member of staff
+	ProposerID string `json:"proposerId,omitempty,omitzero"`
+
+	// Rules By threshold
+	Rules []Rule `json:"rules,omitempty,omitzero"`
+
+	// Stakeholders GX ids
+	Stakeholders []string           `json:"stakeholders,omitempty,omitzero"`
+	Status       OrganizationStatus `json:"status"`
+
+	// VelocityTaxTimerStart Since when its money rests
+	//
+	// Examples: 2026-01-02T15:04:05.000Z
+	VelocityTaxTimerStart time.Time `json:"velocityTaxTimerStart,omitempty,omitzero"`
+}
+
+// OrganizationOrgType defines model for Organization.OrgType.
+type OrganizationOrgType string
+
+// OrganizationStatus defines model for Organization.Status.
+type OrganizationStatus string
+
+// OrganizationBalance defines model for OrganizationBalance.
+type OrganizationBalance struct {
+	// AsOfBlock Last block in the read model; -1 before the first
+	AsOfBlock string `json:"asOfBlock"`
+
+	// Balance Qirat
+	Balance   string `json:"balance"`
+	BalanceGX string `json:"balanceGx"`
+
+	// Currency Examples: GXC
+	Currency string `json:"currency"`
+	OrgID    string `json:"orgId"`
+
+	// Status Examples: ACTIVE
+	Status string `json:"status"`
+
+	// UpdatedAt Examples: 2026-01-02T15:04:05.000Z
+	UpdatedAt time.Time `json:"updatedAt"`
+
+	// WalletID Id of the account on the ledger
+	WalletID string `json:"walletId"`
+}
+
+// OrganizationBalanceResponse defines model for OrganizationBalanceResponse.
+type OrganizationBalanceResponse struct {
+	Balance OrganizationBalance `json:"balance"`
+}
+
+// OrganizationPendingResponse defines model for OrganizationPendingResponse.
+type OrganizationPendingResponse struct {
+	HasMore             bool       `json:"hasMore"`
+	NextCursor          string     `json:"nextCursor,omitempty,omitzero"`
+	PendingTransactions []MultiSig `json:"pendingTransactions"`
+}
+
+// OrganizationRejectRequest defines model for OrganizationRejectRequest.
+type OrganizationRejectRequest struct {
+	// Reason Why, for the others
+	Reason string `json:"reason"`
+}
+
+// OrganizationResponse defines model for OrganizationResponse.
+type OrganizationResponse struct {
+	Organization Organization `json:"organization"`
+}
+
 // Pagination defines model for Pagination.
 type Pagination struct {
 	Limit      int64 `json:"limit"`
@@ -1133,11 +1686,6 @@ type Parameter struct {
 // ParameterResponse defines model for ParameterResponse.
 type ParameterResponse struct {
 	Parameter Parameter `json:"parameter"`
-}
-
-// ParametersResponse defines model for ParametersResponse.
-type ParametersResponse struct {
-	Parameters []Parameter `json:"parameters"`
 }
 
 // PasswordResponse defines model for PasswordResponse.
@@ -1204,11 +1752,6 @@ type PendingOnchainResponse struct {
 	Users   []PendingOnchain `json:"users"`
 }
 
-// PendingResponse defines model for PendingResponse.
-type PendingResponse struct {
-	PendingCount int64 `json:"pendingCount"`
-}
-
 // Pool defines model for Pool.
 type Pool struct {
 	AccountID   string `json:"accountId"`
@@ -1225,6 +1768,23 @@ type Pool struct {
 // PoolsResponse defines model for PoolsResponse.
 type PoolsResponse struct {
 	Pools []Pool `json:"pools"`
+}
+
+// PreviewResponse defines model for PreviewResponse.
+type PreviewResponse struct {
+	Balance   string `json:"balance"`
+	BalanceGX string `json:"balanceGx"`
+
+	// GovtShare For the treasury of the country
+	GovtShare string `json:"govtShare"`
+
+	// RateBps Basis points of the whole balance
+	RateBps int64 `json:"rateBps"`
+
+	// RedistributionShare For the redistribution pool
+	RedistributionShare string `json:"redistributionShare"`
+	Tax                 string `json:"tax"`
+	TaxGX               string `json:"taxGx"`
 }
 
 // Profile defines model for Profile.
@@ -1265,6 +1825,84 @@ type Profile struct {
 	// UpdatedAt Examples: 2026-01-02T15:04:05.000Z
 	UpdatedAt time.Time `json:"updatedAt"`
 }
+
+// Proposal defines model for Proposal.
+type Proposal struct {
+	// AgainstVotes Cast so far
+	AgainstVotes int64 `json:"againstVotes"`
+
+	// ApprovalPct Percent of the votes that it needs
+	ApprovalPct int64 `json:"approvalPct"`
+
+	// ClosedAt Examples: 2026-01-02T15:04:05.000Z
+	ClosedAt time.Time `json:"closedAt,omitempty,omitzero"`
+
+	// ClosedBy Who withdrew it
+	ClosedBy string `json:"closedBy,omitempty,omitzero"`
+
+	// CreatedAt Examples: 2026-01-02T15:04:05.000Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// CurrentValue When it was submitted
+	CurrentValue string `json:"currentValue"`
+	Description  string `json:"description"`
+
+	// EndTime Votes are taken before
+	//
+	// Examples: 2026-01-02T15:04:05.000Z
+	EndTime time.Time `json:"endTime"`
+
+	// ForVotes Cast so far
+	ForVotes   int64  `json:"forVotes"`
+	NewValue   string `json:"newValue"`
+	ProposalID string `json:"proposalId"`
+
+	// ProposerID GX id
+	ProposerID string `json:"proposerId"`
+
+	// Quorum Votes that it needs
+	Quorum int64 `json:"quorum"`
+
+	// Reason Why it failed
+	Reason string         `json:"reason,omitempty,omitzero"`
+	Status ProposalStatus `json:"status"`
+	Tally  Tally          `json:"tally,omitempty,omitzero"`
+
+	// TargetParam Examples: votingPeriodDays
+	TargetParam string `json:"targetParam"`
+	Title       string `json:"title"`
+}
+
+// ProposalStatus defines model for Proposal.Status.
+type ProposalStatus string
+
+// ProposalResponse defines model for ProposalResponse.
+type ProposalResponse struct {
+	Proposal Proposal `json:"proposal"`
+}
+
+// ProposeRequest defines model for ProposeRequest.
+type ProposeRequest struct {
+	// Country Of a person's own nationality when absent
+	Country string `json:"country,omitempty,omitzero"`
+
+	// OrgID Id of its account, for ever
+	//
+	// Examples: alpine-bakery
+	OrgID string `json:"orgId"`
+
+	// OrgName Examples: Alpine Bakery
+	OrgName string `json:"orgName"`
+
+	// OrgType The words in lower case are aliases
+	OrgType ProposeRequestOrgType `json:"orgType"`
+
+	// StakeholderIds Profile ids or GX ids; yours is among them unless you are staff
+	StakeholderIds []string `json:"stakeholderIds"`
+}
+
+// ProposeRequestOrgType The words in lower case are aliases
+type ProposeRequestOrgType string
 
 // Quote defines model for Quote.
 type Quote struct {
@@ -1366,16 +2004,27 @@ type Registration struct {
 	UserID string `json:"userId"`
 }
 
-// RejectRequest defines model for RejectRequest.
-type RejectRequest struct {
-	// Reason For the borrower
-	Reason string `json:"reason"`
-}
-
 // RepayRequest defines model for RepayRequest.
 type RepayRequest struct {
 	// Amount Examples: 1000000000
 	Amount string `json:"amount"`
+}
+
+// Repayment defines model for Repayment.
+type Repayment struct {
+	// Amount Qirat
+	Amount    string `json:"amount"`
+	AmountGX  string `json:"amountGx"`
+	CommandID string `json:"commandId"`
+
+	// PayerID GX id
+	PayerID string `json:"payerId"`
+
+	// Timestamp Examples: 2026-01-02T15:04:05.000Z
+	Timestamp time.Time `json:"timestamp"`
+
+	// TransactionID Of the ledger
+	TransactionID string `json:"transactionId"`
 }
 
 // ReviewResponse defines model for ReviewResponse.
@@ -1395,6 +2044,45 @@ type RoleRequest struct {
 
 // RoleRequestRole defines model for RoleRequest.Role.
 type RoleRequestRole string
+
+// Rule defines model for Rule.
+type Rule struct {
+	// AmountThreshold Qirat
+	AmountThreshold   string `json:"amountThreshold"`
+	AmountThresholdGX string `json:"amountThresholdGx"`
+
+	// ApproverGroup GX ids
+	ApproverGroup []string `json:"approverGroup"`
+
+	// DefinedAt Examples: 2026-01-02T15:04:05.000Z
+	DefinedAt         time.Time `json:"definedAt"`
+	DefinedBy         string    `json:"definedBy"`
+	RequiredApprovers int64     `json:"requiredApprovers"`
+	RuleID            string    `json:"ruleId"`
+}
+
+// RuleRequest defines model for RuleRequest.
+type RuleRequest struct {
+	Rule RuleStruct `json:"rule"`
+}
+
+// RuleStruct defines model for RuleStruct.
+type RuleStruct struct {
+	// AmountThreshold The rule is for amounts above it; one of the same threshold is replaced
+	//
+	// Examples: 0
+	AmountThreshold string `json:"amountThreshold"`
+
+	// ApproverGroup Profile ids or GX ids of stakeholders
+	ApproverGroup     []string `json:"approverGroup"`
+	RequiredApprovers int64    `json:"requiredApprovers"`
+}
+
+// RulesResponse defines model for RulesResponse.
+type RulesResponse struct {
+	// Rules By threshold
+	Rules []Rule `json:"rules"`
+}
 
 // ScheduleResponse defines model for ScheduleResponse.
 type ScheduleResponse struct {
@@ -1534,6 +2222,22 @@ type StaffProfile struct {
 // StaffProfileMfaPrimaryMethod defines model for StaffProfile.MfaPrimaryMethod.
 type StaffProfileMfaPrimaryMethod string
 
+// Stakeholder defines model for Stakeholder.
+type Stakeholder struct {
+	// DisplayName First name and initial
+	//
+	// Examples: Ada L.
+	DisplayName string `json:"displayName,omitempty,omitzero"`
+
+	// EndorsedAt Absent until they endorse the organization
+	//
+	// Examples: 2026-01-02T15:04:05.000Z
+	EndorsedAt time.Time `json:"endorsedAt,omitempty,omitzero"`
+
+	// UserID GX id
+	UserID string `json:"userId"`
+}
+
 // Standing defines model for Standing.
 type Standing struct {
 	// Available The most that may be asked for now
@@ -1586,9 +2290,33 @@ type StandingResponse struct {
 	Standing Standing `json:"standing"`
 }
 
+// Statement defines model for Statement.
+type Statement struct {
+	HasMore      bool          `json:"hasMore"`
+	NextCursor   string        `json:"nextCursor,omitempty,omitzero"`
+	Transactions []Transaction `json:"transactions"`
+}
+
 // StatusResponse defines model for StatusResponse.
 type StatusResponse struct {
 	Status SystemStatus `json:"status"`
+}
+
+// SubmitRequest defines model for SubmitRequest.
+type SubmitRequest struct {
+	Description string `json:"description,omitempty,omitzero"`
+
+	// NewValue Examples: 21
+	NewValue string `json:"newValue"`
+
+	// ProposerID When given, your own profile id
+	ProposerID string `json:"proposerId,omitempty,omitzero"`
+
+	// TargetParam Examples: votingPeriodDays
+	TargetParam string `json:"targetParam"`
+
+	// Title Made of parameter and value when absent
+	Title string `json:"title,omitempty,omitzero"`
 }
 
 // Supply defines model for Supply.
@@ -1626,6 +2354,38 @@ type SystemStatus struct {
 
 // SystemStatusParamValue defines model for SystemStatus.ParamValue.
 type SystemStatusParamValue string
+
+// Tally defines model for Tally.
+type Tally struct {
+	AgainstVotes int64 `json:"againstVotes"`
+	Complete     bool  `json:"complete"`
+	ForVotes     int64 `json:"forVotes"`
+}
+
+// TaxApplyRequest defines model for TaxApplyRequest.
+type TaxApplyRequest struct {
+	// AccountID Account id or profile id
+	AccountID string `json:"accountId"`
+
+	// TaxRateBps When given, the rate that you expect: the ledger charges that of the balance
+	TaxRateBps int64 `json:"taxRateBps,omitempty,omitzero"`
+}
+
+// Terms defines model for Terms.
+type Terms struct {
+	// AmountThreshold Qirat
+	AmountThreshold   string `json:"amountThreshold"`
+	AmountThresholdGX string `json:"amountThresholdGx"`
+
+	// ApproverGroup GX ids
+	ApproverGroup     []string `json:"approverGroup"`
+	RequiredApprovers int64    `json:"requiredApprovers"`
+}
+
+// TokenomicsBalanceResponse defines model for TokenomicsBalanceResponse.
+type TokenomicsBalanceResponse struct {
+	Balance Balance `json:"balance"`
+}
 
 // TokenomicsFreezeRequest defines model for TokenomicsFreezeRequest.
 type TokenomicsFreezeRequest struct {
@@ -1692,11 +2452,9 @@ type Transaction struct {
 // TransactionDirection defines model for Transaction.Direction.
 type TransactionDirection string
 
-// TransactionsResponse defines model for TransactionsResponse.
-type TransactionsResponse struct {
-	HasMore      bool          `json:"hasMore"`
-	NextCursor   string        `json:"nextCursor,omitempty,omitzero"`
-	Transactions []Transaction `json:"transactions"`
+// TransactionResponse defines model for TransactionResponse.
+type TransactionResponse struct {
+	Transaction MultiSig `json:"transaction"`
 }
 
 // TransferQuoteRequest defines model for TransferQuoteRequest.
@@ -1776,6 +2534,18 @@ type UserResponse struct {
 	User Profile `json:"user"`
 }
 
+// VelocityResponse defines model for VelocityResponse.
+type VelocityResponse struct {
+	Bands []Band `json:"bands"`
+
+	// PeriodDays How long money may rest untaxed
+	PeriodDays int64 `json:"periodDays"`
+
+	// Threshold Qirat: from here on the timer runs
+	Threshold   string `json:"threshold"`
+	ThresholdGX string `json:"thresholdGx"`
+}
+
 // VerifyRequest defines model for VerifyRequest.
 type VerifyRequest struct {
 	// Code Six digits of the authenticator app, or a recovery code
@@ -1783,19 +2553,23 @@ type VerifyRequest struct {
 	MfaToken string `json:"mfaToken"`
 }
 
-// VoteRequest defines model for VoteRequest.
-type VoteRequest struct {
-	Decision VoteRequestDecision `json:"decision"`
+// Vote defines model for Vote.
+type Vote struct {
+	// At Examples: 2026-01-02T15:04:05.000Z
+	At         time.Time `json:"at"`
+	ProposalID string    `json:"proposalId"`
 
-	// PayloadDigest Of what you saw: another request is not approved by mistake
-	PayloadDigest string `json:"payloadDigest,omitempty,omitzero"`
+	// Vote true is for the proposal
+	Vote bool `json:"vote"`
 
-	// Reason Needed to reject
-	Reason string `json:"reason,omitempty,omitzero"`
+	// VoterID GX id
+	VoterID string `json:"voterId"`
 }
 
-// VoteRequestDecision defines model for VoteRequest.Decision.
-type VoteRequestDecision string
+// VoteResponse defines model for VoteResponse.
+type VoteResponse struct {
+	Vote Vote `json:"vote"`
+}
 
 // ListApprovalsParams defines parameters for ListApprovals.
 type ListApprovalsParams struct {
@@ -1892,6 +2666,72 @@ type ListLoansParams struct {
 // ListLoansParamsStatus defines parameters for ListLoans.
 type ListLoansParamsStatus string
 
+// ListRepaymentsParams defines parameters for ListRepayments.
+type ListRepaymentsParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// ListOrganizationsParams defines parameters for ListOrganizations.
+type ListOrganizationsParams struct {
+	// Cursor nextCursor of the page before
+	Cursor  string                        `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit   int64                         `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+	Status  ListOrganizationsParamsStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
+	Type    ListOrganizationsParamsType   `form:"type,omitempty" json:"type,omitempty,omitzero"`
+	Country string                        `form:"country,omitempty" json:"country,omitempty,omitzero"`
+}
+
+// ListOrganizationsParamsStatus defines parameters for ListOrganizations.
+type ListOrganizationsParamsStatus string
+
+// ListOrganizationsParamsType defines parameters for ListOrganizations.
+type ListOrganizationsParamsType string
+
+// ListMultiSigParams defines parameters for ListMultiSig.
+type ListMultiSigParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string                   `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64                    `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+	Status ListMultiSigParamsStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
+}
+
+// ListMultiSigParamsStatus defines parameters for ListMultiSig.
+type ListMultiSigParamsStatus string
+
+// ListPendingMultiSigParams defines parameters for ListPendingMultiSig.
+type ListPendingMultiSigParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// ListOrganizationTransactionsParams defines parameters for ListOrganizationTransactions.
+type ListOrganizationTransactionsParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// ListProposalsParams defines parameters for ListProposals.
+type ListProposalsParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string                    `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64                     `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+	Status ListProposalsParamsStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
+}
+
+// ListProposalsParamsStatus defines parameters for ListProposals.
+type ListProposalsParamsStatus string
+
+// ListAwaitingApprovalParams defines parameters for ListAwaitingApproval.
+type ListAwaitingApprovalParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
 // ListLoansOfParams defines parameters for ListLoansOf.
 type ListLoansOfParams struct {
 	// Cursor nextCursor of the page before
@@ -1899,12 +2739,92 @@ type ListLoansOfParams struct {
 	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
-// ListTransactionsParams defines parameters for ListTransactions.
-type ListTransactionsParams struct {
-	Limit int64 `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
-
+// ListVelocityTaxExemptionsParams defines parameters for ListVelocityTaxExemptions.
+type ListVelocityTaxExemptionsParams struct {
 	// Cursor nextCursor of the page before
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// ListVelocityTaxesParams defines parameters for ListVelocityTaxes.
+type ListVelocityTaxesParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// PreviewVelocityTaxParams defines parameters for PreviewVelocityTax.
+type PreviewVelocityTaxParams struct {
+	Balance string `form:"balance" json:"balance"`
+}
+
+// ListTransactionsParams defines parameters for ListTransactions.
+type ListTransactionsParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// AsGovernanceVoteRequestVote0 returns the union data inside the GovernanceVoteRequest_Vote as a GovernanceVoteRequestVote0
+func (t GovernanceVoteRequest_Vote) AsGovernanceVoteRequestVote0() (GovernanceVoteRequestVote0, error) {
+	var body GovernanceVoteRequestVote0
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromGovernanceVoteRequestVote0 overwrites any union data inside the GovernanceVoteRequest_Vote as the provided GovernanceVoteRequestVote0
+func (t *GovernanceVoteRequest_Vote) FromGovernanceVoteRequestVote0(v GovernanceVoteRequestVote0) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeGovernanceVoteRequestVote0 performs a merge with any union data inside the GovernanceVoteRequest_Vote, using the provided GovernanceVoteRequestVote0
+func (t *GovernanceVoteRequest_Vote) MergeGovernanceVoteRequestVote0(v GovernanceVoteRequestVote0) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsGovernanceVoteRequestVote1 returns the union data inside the GovernanceVoteRequest_Vote as a GovernanceVoteRequestVote1
+func (t GovernanceVoteRequest_Vote) AsGovernanceVoteRequestVote1() (GovernanceVoteRequestVote1, error) {
+	var body GovernanceVoteRequestVote1
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromGovernanceVoteRequestVote1 overwrites any union data inside the GovernanceVoteRequest_Vote as the provided GovernanceVoteRequestVote1
+func (t *GovernanceVoteRequest_Vote) FromGovernanceVoteRequestVote1(v GovernanceVoteRequestVote1) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeGovernanceVoteRequestVote1 performs a merge with any union data inside the GovernanceVoteRequest_Vote, using the provided GovernanceVoteRequestVote1
+func (t *GovernanceVoteRequest_Vote) MergeGovernanceVoteRequestVote1(v GovernanceVoteRequestVote1) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t GovernanceVoteRequest_Vote) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *GovernanceVoteRequest_Vote) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
 }
 
 // Jwks: Keys that verify access tokens (GET /.well-known/jwks.json).
@@ -1985,8 +2905,8 @@ func (c *Client) AskApproval(ctx context.Context, body AskRequest, options ...Op
 }
 
 // CountPendingApprovals: How many of them wait (GET /api/v1/admin/approvals/pending-count).
-func (c *Client) CountPendingApprovals(ctx context.Context, options ...Option) (PendingResponse, error) {
-	return call[PendingResponse](ctx, c, request{
+func (c *Client) CountPendingApprovals(ctx context.Context, options ...Option) (AdminPendingResponse, error) {
+	return call[AdminPendingResponse](ctx, c, request{
 		service: "admin", method: http.MethodGet, public: false,
 		path: "/api/v1/admin/approvals/pending-count",
 	}, options)
@@ -2025,7 +2945,7 @@ func (c *Client) GetApprovalHistory(ctx context.Context, approvalID string, opti
 }
 
 // VoteApproval: Approve or reject a request of somebody else (POST /api/v1/admin/approvals/{approvalId}/vote).
-func (c *Client) VoteApproval(ctx context.Context, approvalID string, body VoteRequest, options ...Option) (DecisionResponse, error) {
+func (c *Client) VoteApproval(ctx context.Context, approvalID string, body AdminVoteRequest, options ...Option) (DecisionResponse, error) {
 	return call[DecisionResponse](ctx, c, request{
 		service: "admin", method: http.MethodPost, public: false,
 		path: path("/api/v1/admin/approvals/%s/vote", approvalID),
@@ -2231,8 +3151,8 @@ func (c *Client) GetCountryStats(ctx context.Context, countryCode string, option
 }
 
 // ListParameters: The parameters in force (GET /api/v1/admin/parameters).
-func (c *Client) ListParameters(ctx context.Context, options ...Option) (ParametersResponse, error) {
-	return call[ParametersResponse](ctx, c, request{
+func (c *Client) ListParameters(ctx context.Context, options ...Option) (AdminParametersResponse, error) {
+	return call[AdminParametersResponse](ctx, c, request{
 		service: "admin", method: http.MethodGet, public: false,
 		path: "/api/v1/admin/parameters",
 	}, options)
@@ -2290,8 +3210,8 @@ func (c *Client) ActivateTreasury(ctx context.Context, body TreasuryRequest, opt
 }
 
 // ListUsers: People, newest first (GET /api/v1/admin/users).
-func (c *Client) ListUsers(ctx context.Context, query ListUsersParams, options ...Option) (ListResponse, error) {
-	return call[ListResponse](ctx, c, request{
+func (c *Client) ListUsers(ctx context.Context, query ListUsersParams, options ...Option) (AdminListResponse, error) {
+	return call[AdminListResponse](ctx, c, request{
 		service: "admin", method: http.MethodGet, public: false,
 		path:  "/api/v1/admin/users",
 		query: values("status", query.Status, "search", query.Search, "page", query.Page, "limit", query.Limit),
@@ -2523,6 +3443,14 @@ func (c *Client) GetFeeSchedule(ctx context.Context, options ...Option) (Schedul
 	}, options)
 }
 
+// ListGovernableParameters: What can be changed by a vote, within which bounds (GET /api/v1/governance/parameters).
+func (c *Client) ListGovernableParameters(ctx context.Context, options ...Option) (GovernanceParametersResponse, error) {
+	return call[GovernanceParametersResponse](ctx, c, request{
+		service: "governance", method: http.MethodGet, public: true,
+		path: "/api/v1/governance/parameters",
+	}, options)
+}
+
 // ListLoans: Your loans, newest first; staff see all (GET /api/v1/loans).
 func (c *Client) ListLoans(ctx context.Context, query ListLoansParams, options ...Option) (ListLoan, error) {
 	return call[ListLoan](ctx, c, request{
@@ -2533,7 +3461,7 @@ func (c *Client) ListLoans(ctx context.Context, query ListLoansParams, options .
 }
 
 // ApplyForLoan: Ask for a loan (POST /api/v1/loans).
-func (c *Client) ApplyForLoan(ctx context.Context, body ApplyRequest, options ...Option) (Receipt, error) {
+func (c *Client) ApplyForLoan(ctx context.Context, body LoanpoolApplyRequest, options ...Option) (Receipt, error) {
 	return call[Receipt](ctx, c, request{
 		service: "loanpool", method: http.MethodPost, public: false,
 		path: "/api/v1/loans",
@@ -2575,11 +3503,20 @@ func (c *Client) DeclareLoanDefaulted(ctx context.Context, loanID string, option
 }
 
 // RejectLoan: Refuse an application (POST /api/v1/loans/{loanId}/reject).
-func (c *Client) RejectLoan(ctx context.Context, loanID string, body RejectRequest, options ...Option) (Receipt, error) {
+func (c *Client) RejectLoan(ctx context.Context, loanID string, body LoanpoolRejectRequest, options ...Option) (Receipt, error) {
 	return call[Receipt](ctx, c, request{
 		service: "loanpool", method: http.MethodPost, public: false,
 		path: path("/api/v1/loans/%s/reject", loanID),
 		body: body,
+	}, options)
+}
+
+// ListRepayments: What was paid back of a loan, newest first (GET /api/v1/loans/{loanId}/repayments).
+func (c *Client) ListRepayments(ctx context.Context, loanID string, query ListRepaymentsParams, options ...Option) (ListRepayment, error) {
+	return call[ListRepayment](ctx, c, request{
+		service: "loanpool", method: http.MethodGet, public: false,
+		path:  path("/api/v1/loans/%s/repayments", loanID),
+		query: values("cursor", query.Cursor, "limit", query.Limit),
 	}, options)
 }
 
@@ -2592,6 +3529,175 @@ func (c *Client) RepayLoan(ctx context.Context, loanID string, body RepayRequest
 	}, options)
 }
 
+// ListOrganizations: Your organizations, newest first; staff sees all (GET /api/v1/organizations).
+func (c *Client) ListOrganizations(ctx context.Context, query ListOrganizationsParams, options ...Option) (ListOrganization, error) {
+	return call[ListOrganization](ctx, c, request{
+		service: "organization", method: http.MethodGet, public: false,
+		path:  "/api/v1/organizations",
+		query: values("cursor", query.Cursor, "limit", query.Limit, "status", query.Status, "type", query.Type, "country", query.Country),
+	}, options)
+}
+
+// ProposeOrganization: Propose an organization; a government is proposed by staff (POST /api/v1/organizations).
+func (c *Client) ProposeOrganization(ctx context.Context, body ProposeRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "organization", method: http.MethodPost, public: false,
+		path: "/api/v1/organizations",
+		body: body,
+	}, options)
+}
+
+// GetOrganization: An organization, in full for those who have a stake in it (GET /api/v1/organizations/{orgId}).
+func (c *Client) GetOrganization(ctx context.Context, orgID string, options ...Option) (OrganizationResponse, error) {
+	return call[OrganizationResponse](ctx, c, request{
+		service: "organization", method: http.MethodGet, public: false,
+		path: path("/api/v1/organizations/%s", orgID),
+	}, options)
+}
+
+// ActivateOrganization: Open an organization that all have endorsed (POST /api/v1/organizations/{orgId}/activate).
+func (c *Client) ActivateOrganization(ctx context.Context, orgID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "organization", method: http.MethodPost, public: false,
+		path: path("/api/v1/organizations/%s/activate", orgID),
+	}, options)
+}
+
+// EndorseOrganization: Agree to have a stake in an organization (POST /api/v1/organizations/{orgId}/endorse).
+func (c *Client) EndorseOrganization(ctx context.Context, orgID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "organization", method: http.MethodPost, public: false,
+		path: path("/api/v1/organizations/%s/endorse", orgID),
+	}, options)
+}
+
+// LockOrganization: Freeze the account of an organization (POST /api/v1/organizations/{orgId}/lock).
+func (c *Client) LockOrganization(ctx context.Context, orgID string, body LockRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "organization", method: http.MethodPost, public: false,
+		path: path("/api/v1/organizations/%s/lock", orgID),
+		body: body,
+	}, options)
+}
+
+// ListAuthRules: Whose approval the payments of an organization need (GET /api/v1/organizations/{orgId}/rules).
+func (c *Client) ListAuthRules(ctx context.Context, orgID string, options ...Option) (RulesResponse, error) {
+	return call[RulesResponse](ctx, c, request{
+		service: "organization", method: http.MethodGet, public: false,
+		path: path("/api/v1/organizations/%s/rules", orgID),
+	}, options)
+}
+
+// DefineAuthRule: Define a rule, to be approved once the organization is active (POST /api/v1/organizations/{orgId}/rules).
+func (c *Client) DefineAuthRule(ctx context.Context, orgID string, body RuleRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "organization", method: http.MethodPost, public: false,
+		path: path("/api/v1/organizations/%s/rules", orgID),
+		body: body,
+	}, options)
+}
+
+// ListStakeholders: Who has a stake in an organization (GET /api/v1/organizations/{orgId}/stakeholders).
+func (c *Client) ListStakeholders(ctx context.Context, orgID string, options ...Option) (ListStakeholder, error) {
+	return call[ListStakeholder](ctx, c, request{
+		service: "organization", method: http.MethodGet, public: false,
+		path: path("/api/v1/organizations/%s/stakeholders", orgID),
+	}, options)
+}
+
+// ListMultiSig: What an organization was asked to do, newest first (GET /api/v1/organizations/{orgId}/transactions).
+func (c *Client) ListMultiSig(ctx context.Context, orgID string, query ListMultiSigParams, options ...Option) (ListMultiSig, error) {
+	return call[ListMultiSig](ctx, c, request{
+		service: "organization", method: http.MethodGet, public: false,
+		path:  path("/api/v1/organizations/%s/transactions", orgID),
+		query: values("cursor", query.Cursor, "limit", query.Limit, "status", query.Status),
+	}, options)
+}
+
+// InitiateMultiSig: Ask for a payment by an organization, or by a treasury in its control (POST /api/v1/organizations/{orgId}/transactions).
+func (c *Client) InitiateMultiSig(ctx context.Context, orgID string, body InitiateRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "organization", method: http.MethodPost, public: false,
+		path: path("/api/v1/organizations/%s/transactions", orgID),
+		body: body,
+	}, options)
+}
+
+// ListPendingMultiSig: What still needs approvals, newest first (GET /api/v1/organizations/{orgId}/transactions/pending).
+func (c *Client) ListPendingMultiSig(ctx context.Context, orgID string, query ListPendingMultiSigParams, options ...Option) (OrganizationPendingResponse, error) {
+	return call[OrganizationPendingResponse](ctx, c, request{
+		service: "organization", method: http.MethodGet, public: false,
+		path:  path("/api/v1/organizations/%s/transactions/pending", orgID),
+		query: values("cursor", query.Cursor, "limit", query.Limit),
+	}, options)
+}
+
+// GetMultiSig: What an organization was asked to do (GET /api/v1/organizations/{orgId}/transactions/{pendingTxId}).
+func (c *Client) GetMultiSig(ctx context.Context, orgID string, pendingTxID string, options ...Option) (TransactionResponse, error) {
+	return call[TransactionResponse](ctx, c, request{
+		service: "organization", method: http.MethodGet, public: false,
+		path: path("/api/v1/organizations/%s/transactions/%s", orgID, pendingTxID),
+	}, options)
+}
+
+// ApproveMultiSig: Agree; it is executed at once when the approvals suffice (POST /api/v1/organizations/{orgId}/transactions/{pendingTxId}/approve).
+func (c *Client) ApproveMultiSig(ctx context.Context, orgID string, pendingTxID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "organization", method: http.MethodPost, public: false,
+		path: path("/api/v1/organizations/%s/transactions/%s/approve", orgID, pendingTxID),
+	}, options)
+}
+
+// CancelMultiSig: Withdraw what you asked for (POST /api/v1/organizations/{orgId}/transactions/{pendingTxId}/cancel).
+func (c *Client) CancelMultiSig(ctx context.Context, orgID string, pendingTxID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "organization", method: http.MethodPost, public: false,
+		path: path("/api/v1/organizations/%s/transactions/%s/cancel", orgID, pendingTxID),
+	}, options)
+}
+
+// ExecuteMultiSig: Try again what has its approvals (POST /api/v1/organizations/{orgId}/transactions/{pendingTxId}/execute).
+func (c *Client) ExecuteMultiSig(ctx context.Context, orgID string, pendingTxID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "organization", method: http.MethodPost, public: false,
+		path: path("/api/v1/organizations/%s/transactions/%s/execute", orgID, pendingTxID),
+	}, options)
+}
+
+// RejectMultiSig: Refuse (POST /api/v1/organizations/{orgId}/transactions/{pendingTxId}/reject).
+func (c *Client) RejectMultiSig(ctx context.Context, orgID string, pendingTxID string, body OrganizationRejectRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "organization", method: http.MethodPost, public: false,
+		path: path("/api/v1/organizations/%s/transactions/%s/reject", orgID, pendingTxID),
+		body: body,
+	}, options)
+}
+
+// UnlockOrganization: End the lock of an organization (POST /api/v1/organizations/{orgId}/unlock).
+func (c *Client) UnlockOrganization(ctx context.Context, orgID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "organization", method: http.MethodPost, public: false,
+		path: path("/api/v1/organizations/%s/unlock", orgID),
+	}, options)
+}
+
+// GetOrganizationBalance: The balance of an organization (GET /api/v1/organizations/{orgId}/wallet/balance).
+func (c *Client) GetOrganizationBalance(ctx context.Context, orgID string, options ...Option) (OrganizationBalanceResponse, error) {
+	return call[OrganizationBalanceResponse](ctx, c, request{
+		service: "organization", method: http.MethodGet, public: false,
+		path: path("/api/v1/organizations/%s/wallet/balance", orgID),
+	}, options)
+}
+
+// ListOrganizationTransactions: The statement of an organization, newest first (GET /api/v1/organizations/{orgId}/wallet/transactions).
+func (c *Client) ListOrganizationTransactions(ctx context.Context, orgID string, query ListOrganizationTransactionsParams, options ...Option) (Statement, error) {
+	return call[Statement](ctx, c, request{
+		service: "organization", method: http.MethodGet, public: false,
+		path:  path("/api/v1/organizations/%s/wallet/transactions", orgID),
+		query: values("cursor", query.Cursor, "limit", query.Limit),
+	}, options)
+}
+
 // ListPools: The system pools (GET /api/v1/pools).
 func (c *Client) ListPools(ctx context.Context, options ...Option) (PoolsResponse, error) {
 	return call[PoolsResponse](ctx, c, request{
@@ -2600,11 +3706,95 @@ func (c *Client) ListPools(ctx context.Context, options ...Option) (PoolsRespons
 	}, options)
 }
 
+// ListProposals: Proposals, newest first; the active ones unless another status is given (GET /api/v1/proposals).
+func (c *Client) ListProposals(ctx context.Context, query ListProposalsParams, options ...Option) (GovernanceListResponse, error) {
+	return call[GovernanceListResponse](ctx, c, request{
+		service: "governance", method: http.MethodGet, public: true,
+		path:  "/api/v1/proposals",
+		query: values("cursor", query.Cursor, "limit", query.Limit, "status", query.Status),
+	}, options)
+}
+
+// SubmitProposal: Put the change of a parameter to the vote (POST /api/v1/proposals).
+func (c *Client) SubmitProposal(ctx context.Context, body SubmitRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "governance", method: http.MethodPost, public: false,
+		path: "/api/v1/proposals",
+		body: body,
+	}, options)
+}
+
+// GetProposal: A proposal (GET /api/v1/proposals/{proposalId}).
+func (c *Client) GetProposal(ctx context.Context, proposalID string, options ...Option) (ProposalResponse, error) {
+	return call[ProposalResponse](ctx, c, request{
+		service: "governance", method: http.MethodGet, public: true,
+		path: path("/api/v1/proposals/%s", proposalID),
+	}, options)
+}
+
+// CancelProposal: Withdraw a proposal on which nobody has voted (POST /api/v1/proposals/{proposalId}/cancel).
+func (c *Client) CancelProposal(ctx context.Context, proposalID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "governance", method: http.MethodPost, public: false,
+		path: path("/api/v1/proposals/%s/cancel", proposalID),
+	}, options)
+}
+
+// ExecuteProposal: End a vote: the parameter changes, or the proposal has failed (POST /api/v1/proposals/{proposalId}/execute).
+func (c *Client) ExecuteProposal(ctx context.Context, proposalID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "governance", method: http.MethodPost, public: false,
+		path: path("/api/v1/proposals/%s/execute", proposalID),
+	}, options)
+}
+
+// TallyProposal: Count the next page of votes (POST /api/v1/proposals/{proposalId}/tally).
+func (c *Client) TallyProposal(ctx context.Context, proposalID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "governance", method: http.MethodPost, public: false,
+		path: path("/api/v1/proposals/%s/tally", proposalID),
+	}, options)
+}
+
+// GetVote: Your vote on a proposal (GET /api/v1/proposals/{proposalId}/vote).
+func (c *Client) GetVote(ctx context.Context, proposalID string, options ...Option) (VoteResponse, error) {
+	return call[VoteResponse](ctx, c, request{
+		service: "governance", method: http.MethodGet, public: false,
+		path: path("/api/v1/proposals/%s/vote", proposalID),
+	}, options)
+}
+
+// CastVote: Vote, once (POST /api/v1/proposals/{proposalId}/vote).
+func (c *Client) CastVote(ctx context.Context, proposalID string, body GovernanceVoteRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "governance", method: http.MethodPost, public: false,
+		path: path("/api/v1/proposals/%s/vote", proposalID),
+		body: body,
+	}, options)
+}
+
 // GetSupply: Where all the money is (GET /api/v1/supply).
 func (c *Client) GetSupply(ctx context.Context, options ...Option) (Supply, error) {
 	return call[Supply](ctx, c, request{
 		service: "tokenomics", method: http.MethodGet, public: true,
 		path: "/api/v1/supply",
+	}, options)
+}
+
+// ListAwaitingApproval: What waits for your answer in all organizations, newest first (GET /api/v1/transactions/awaiting-approval).
+func (c *Client) ListAwaitingApproval(ctx context.Context, query ListAwaitingApprovalParams, options ...Option) (ListMultiSig, error) {
+	return call[ListMultiSig](ctx, c, request{
+		service: "organization", method: http.MethodGet, public: false,
+		path:  "/api/v1/transactions/awaiting-approval",
+		query: values("cursor", query.Cursor, "limit", query.Limit),
+	}, options)
+}
+
+// ApproveMultiSigByID: Agree, when the organization is not at hand (POST /api/v1/transactions/{pendingTxId}/approve).
+func (c *Client) ApproveMultiSigByID(ctx context.Context, pendingTxID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "organization", method: http.MethodPost, public: false,
+		path: path("/api/v1/transactions/%s/approve", pendingTxID),
 	}, options)
 }
 
@@ -2684,9 +3874,70 @@ func (c *Client) GetLoanStanding(ctx context.Context, profileID string, options 
 	}, options)
 }
 
+// ApplyVelocityTax: Charge the velocity tax that is due (POST /api/v1/velocity-tax/apply).
+func (c *Client) ApplyVelocityTax(ctx context.Context, body TaxApplyRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "tax", method: http.MethodPost, public: false,
+		path: "/api/v1/velocity-tax/apply",
+		body: body,
+	}, options)
+}
+
+// GetVelocityTaxEligibility: Whether an account owes the velocity tax, and how much (GET /api/v1/velocity-tax/eligibility/{accountId}).
+func (c *Client) GetVelocityTaxEligibility(ctx context.Context, accountID string, options ...Option) (Eligibility, error) {
+	return call[Eligibility](ctx, c, request{
+		service: "tax", method: http.MethodGet, public: false,
+		path: path("/api/v1/velocity-tax/eligibility/%s", accountID),
+	}, options)
+}
+
+// ListVelocityTaxExemptions: The accounts that the velocity tax spares (GET /api/v1/velocity-tax/exemptions).
+func (c *Client) ListVelocityTaxExemptions(ctx context.Context, query ListVelocityTaxExemptionsParams, options ...Option) (ListExemption, error) {
+	return call[ListExemption](ctx, c, request{
+		service: "tax", method: http.MethodGet, public: false,
+		path:  "/api/v1/velocity-tax/exemptions",
+		query: values("cursor", query.Cursor, "limit", query.Limit),
+	}, options)
+}
+
+// SetVelocityTaxExemption: Spare an account the velocity tax, or end that (POST /api/v1/velocity-tax/exemptions).
+func (c *Client) SetVelocityTaxExemption(ctx context.Context, body ExemptRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "tax", method: http.MethodPost, public: false,
+		path: "/api/v1/velocity-tax/exemptions",
+		body: body,
+	}, options)
+}
+
+// ListVelocityTaxes: The velocity taxes that an account has paid, newest first (GET /api/v1/velocity-tax/history/{accountId}).
+func (c *Client) ListVelocityTaxes(ctx context.Context, accountID string, query ListVelocityTaxesParams, options ...Option) (ListAssessment, error) {
+	return call[ListAssessment](ctx, c, request{
+		service: "tax", method: http.MethodGet, public: false,
+		path:  path("/api/v1/velocity-tax/history/%s", accountID),
+		query: values("cursor", query.Cursor, "limit", query.Limit),
+	}, options)
+}
+
+// PreviewVelocityTax: What a balance owes after a whole cycle (GET /api/v1/velocity-tax/preview).
+func (c *Client) PreviewVelocityTax(ctx context.Context, query PreviewVelocityTaxParams, options ...Option) (PreviewResponse, error) {
+	return call[PreviewResponse](ctx, c, request{
+		service: "tax", method: http.MethodGet, public: true,
+		path:  "/api/v1/velocity-tax/preview",
+		query: values("balance", query.Balance),
+	}, options)
+}
+
+// GetVelocityTaxSchedule: The velocity tax in force (GET /api/v1/velocity-tax/schedule).
+func (c *Client) GetVelocityTaxSchedule(ctx context.Context, options ...Option) (VelocityResponse, error) {
+	return call[VelocityResponse](ctx, c, request{
+		service: "tax", method: http.MethodGet, public: true,
+		path: "/api/v1/velocity-tax/schedule",
+	}, options)
+}
+
 // GetBalance: Your balance (GET /api/v1/wallets/{profileId}/balance).
-func (c *Client) GetBalance(ctx context.Context, profileID string, options ...Option) (BalanceResponse, error) {
-	return call[BalanceResponse](ctx, c, request{
+func (c *Client) GetBalance(ctx context.Context, profileID string, options ...Option) (TokenomicsBalanceResponse, error) {
+	return call[TokenomicsBalanceResponse](ctx, c, request{
 		service: "tokenomics", method: http.MethodGet, public: false,
 		path: path("/api/v1/wallets/%s/balance", profileID),
 	}, options)
@@ -2701,11 +3952,11 @@ func (c *Client) GetGenesis(ctx context.Context, profileID string, options ...Op
 }
 
 // ListTransactions: Your statement, newest first (GET /api/v1/wallets/{profileId}/transactions).
-func (c *Client) ListTransactions(ctx context.Context, profileID string, query ListTransactionsParams, options ...Option) (TransactionsResponse, error) {
-	return call[TransactionsResponse](ctx, c, request{
+func (c *Client) ListTransactions(ctx context.Context, profileID string, query ListTransactionsParams, options ...Option) (Statement, error) {
+	return call[Statement](ctx, c, request{
 		service: "tokenomics", method: http.MethodGet, public: false,
 		path:  path("/api/v1/wallets/%s/transactions", profileID),
-		query: values("limit", query.Limit, "cursor", query.Cursor),
+		query: values("cursor", query.Cursor, "limit", query.Limit),
 	}, options)
 }
 

@@ -300,6 +300,31 @@ func TestLoanDecisions(t *testing.T) {
 	post(ada.bearer, waiting+"/cancel", nil).want(t, 202, "")
 }
 
+func TestRepayments(t *testing.T) {
+	s := newSystem(t)
+	s.open()
+	ada, bob := s.person("Ada", "CH", gx(500)), s.person("Bob", "CH", gx(800))
+	loan := s.loan(ada, status.LoanActive)
+	for i, payer := range []person{ada, bob} {
+		s.exec(`INSERT INTO read.transactions (account_id, block, tx_index, seq, entry, transaction_id, tx_id, type, counterparty, amount, remark, command_id, at)
+			VALUES ($1, $2, 0, 0, 1, gen_random_uuid(), 'tx', 'LOAN_COLLECTION', $3, 1000000, $4, 'command', $5)`, account.LoanPool, i, payer.gx, loan, s.clock())
+	}
+	list := func(bearer, query string) answer {
+		return s.call("loanpool", "GET", "/loans/"+loan+"/repayments"+query, bearer, nil)
+	}
+	a := list(ada.bearer, "?limit=1").want(t, 200, "")
+	first := a.at("data").([]any)[0].(map[string]any)
+	if first["payerId"] != bob.gx || first["amount"] != "1000000" || first["amountGx"] != "1" || a.at("hasMore") != true {
+		t.Errorf("first %s", a.raw)
+	}
+	if a := list(ada.bearer, "?cursor="+a.text("nextCursor")).want(t, 200, ""); len(a.at("data").([]any)) != 1 || a.at("hasMore") != false || !strings.Contains(a.raw, ada.gx) {
+		t.Errorf("second %s", a.raw)
+	}
+	list(bob.bearer, "").want(t, 404, "not_found") // who pays for others does not see who else did
+	_, clerk := s.staff(door.Moderator)
+	list(clerk, "").want(t, 200, "")
+}
+
 // Anybody may pay back a loan; what a repayment will take is held.
 func TestRepayLoan(t *testing.T) {
 	s := newSystem(t)

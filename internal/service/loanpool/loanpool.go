@@ -42,6 +42,8 @@ func Register(d *door.Door) {
 	door.Register(d, post("/loans/{loanId}/reject", "rejectLoan", "Refuse an application", decider), s.reject)
 	door.Register(d, post("/loans/{loanId}/default", "declareLoanDefaulted", "Give up on a loan that is long overdue", decider), s.declareDefaulted)
 	door.Register(d, post("/loans/{loanId}/cancel", "cancelLoan", "Withdraw your application", door.Policy{Object: door.Loan}), s.cancel)
+	door.Register(d, get("/loans/{loanId}/repayments", "listRepayments", "What was paid back of a loan, newest first",
+		door.Policy{Object: door.Loan, Staff: door.LoanView}), s.repayments)
 	door.Register(d, post("/loans/{loanId}/repayments", "repayLoan", "Pay back a loan, or a part of it; anybody may", door.Policy{Customer: true}), s.repay)
 }
 
@@ -204,4 +206,38 @@ func (s loanpool) find(ctx context.Context, id string) (readmodel.LoanState, err
 		err = problem.New(http.StatusNotFound, "loan_not_found", "There is no such loan.")
 	}
 	return l, err
+}
+
+// Repayment is a part of a loan that was paid back.
+type Repayment struct {
+	PayerID       string    `json:"payerId" doc:"GX id"`
+	Amount        string    `json:"amount" doc:"Qirat"`
+	AmountGx      string    `json:"amountGx"`
+	TransactionID string    `json:"transactionId" doc:"Of the ledger"`
+	CommandID     string    `json:"commandId"`
+	Timestamp     door.Time `json:"timestamp"`
+}
+
+type repaymentsInput struct {
+	door.Paging
+	LoanID string `path:"loanId" maxLength:"100"`
+}
+
+type repaymentsOutput struct{ Body door.List[Repayment] }
+
+func (s loanpool) repayments(ctx context.Context, in *repaymentsInput) (*repaymentsOutput, error) {
+	w, err := in.Window()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.find(ctx, in.LoanID); err != nil {
+		return nil, err
+	}
+	l, err := readmodel.Repayments(ctx, s.Pool, in.LoanID, w)
+	if err != nil {
+		return nil, err
+	}
+	return &repaymentsOutput{door.ListOf(l, func(r readmodel.Repayment) Repayment {
+		return Repayment{r.PayerID, r.Amount.String(), r.Amount.GX(), r.TxID, r.CommandID, door.Time{Time: r.At}}
+	})}, nil
 }

@@ -1,5 +1,5 @@
-// Package tax is the door of fees: what a payment costs, by the same rules and
-// parameters as on the ledger (api.md 2.6).
+// Package tax is the door of fees and of the velocity tax: what a payment or money
+// at rest costs, by the same rules and parameters as on the ledger (api.md 2.6).
 package tax
 
 import (
@@ -16,12 +16,16 @@ import (
 	"gxcoin.money/gx/protocol/qirat"
 )
 
-type tax struct{ rates *rates.Rates }
+type tax struct {
+	*door.Door
+	rates *rates.Rates
+}
 
 // Register adds the routes of the tax service.
 func Register(d *door.Door) {
-	s := tax{rates.New(d.Pool, d.Clock)}
+	s := tax{d, rates.New(d.Pool, d.Clock)}
 	public := door.Policy{Public: true}
+	owner := door.Policy{Object: door.Account, Staff: door.TreasuryView}
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/fees/calculate", ID: "calculateFee", Summary: "What a payment costs", Policy: public},
 		func(ctx context.Context, in *calculateInput) (*feeOutput, error) { return s.quote(ctx, in.Body) })
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/fees/quote", ID: "quoteFee", Summary: "What a payment costs", Policy: public,
@@ -35,6 +39,22 @@ func Register(d *door.Door) {
 		})
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/fees/schedule", ID: "getFeeSchedule", Summary: "The fees in force", Policy: public,
 		Cache: door.CachePublic(5 * time.Minute)}, s.schedule)
+
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/velocity-tax/schedule", ID: "getVelocityTaxSchedule", Summary: "The velocity tax in force",
+		Policy: public, Cache: door.CachePublic(5 * time.Minute)}, s.velocitySchedule)
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/velocity-tax/preview", ID: "previewVelocityTax", Summary: "What a balance owes after a whole cycle",
+		Policy: public, Cache: door.CachePublic(30 * time.Second)}, s.preview)
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/velocity-tax/eligibility/{accountId}", ID: "getVelocityTaxEligibility",
+		Summary: "Whether an account owes the velocity tax, and how much", Policy: owner, Cache: door.CachePrivate}, s.eligibility)
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/velocity-tax/history/{accountId}", ID: "listVelocityTaxes",
+		Summary: "The velocity taxes that an account has paid, newest first", Policy: owner, Cache: door.CachePrivate}, s.history)
+	door.Register(d, door.Route{Method: http.MethodPost, Path: "/velocity-tax/apply", ID: "applyVelocityTax", Summary: "Charge the velocity tax that is due",
+		Policy: door.Policy{Staff: door.TaxApply}, Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.apply)
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/velocity-tax/exemptions", ID: "listVelocityTaxExemptions",
+		Summary: "The accounts that the velocity tax spares", Policy: door.Policy{Staff: door.TreasuryView}}, s.exemptions)
+	door.Register(d, door.Route{Method: http.MethodPost, Path: "/velocity-tax/exemptions", ID: "setVelocityTaxExemption",
+		Summary: "Spare an account the velocity tax, or end that", Policy: door.Policy{Staff: door.TaxApply}, Idempotency: door.KeyRequired,
+		Status: http.StatusAccepted}, s.exempt)
 }
 
 // calculation is a payment to be priced. Type and scope follow from the parties
