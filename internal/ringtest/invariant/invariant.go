@@ -40,6 +40,7 @@ const maxTTL = 10 * time.Second
 // its end.
 type System struct {
 	DSN     string        // of its database, as the owner
+	Now     time.Time     // zero: the database's time
 	Ledger  ledger.Ledger // nil: the embedded one in the database
 	Secrets []string      // that may be in no log
 	Logs    []string      // their content
@@ -275,8 +276,13 @@ func (c *check) leaders(ctx context.Context) error {
 }
 
 func (c *check) held(ctx context.Context) error {
+	var now *time.Time
+	if !c.Now.IsZero() {
+		now = &c.Now
+	}
 	return errors.Join(
-		none(ctx, c.pool, "leases beyond their time", `SELECT name || ' until ' || expires_at FROM app.leases WHERE expires_at > now() + $1::interval`, maxTTL),
+		none(ctx, c.pool, "leases beyond their time", `SELECT name || ' until ' || expires_at FROM app.leases
+			WHERE expires_at > coalesce($2::timestamptz, now()) + $1::interval`, maxTTL, now),
 		none(ctx, c.pool, "batches without an end", `SELECT id || ' ' || state FROM app.batches WHERE state <> 'SETTLED'`),
 		none(ctx, c.pool, "transactions that do nothing", `SELECT application_name || ': ' || query FROM pg_stat_activity
 			WHERE datname = current_database() AND state LIKE 'idle in transaction%' AND state_change < now() - $1::interval`, maxTTL),

@@ -1,0 +1,374 @@
+package sim_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"gxcoin.money/gx/contract"
+	"gxcoin.money/gx/internal/ledger"
+	"gxcoin.money/gx/internal/ledger/embedded"
+	"gxcoin.money/gx/internal/outbox"
+	"gxcoin.money/gx/internal/platform/token"
+	"gxcoin.money/gx/internal/projector"
+	"gxcoin.money/gx/internal/readmodel"
+	"gxcoin.money/gx/internal/service"
+	"gxcoin.money/gx/internal/submitter"
+)
+
+// A fate is what becomes of one write of a process to the database.
+type fate struct {
+	kind  string
+	delay time.Duration
+}
+
+const (
+	dieBefore  = "dies before" // kill -9: the server never hears of it
+	dieAfter   = "dies after"  // kill -9: the server has done it
+	loseBefore = "loses before"
+	loseAfter  = "loses after"
+)
+
+// process is one life of a process. It runs the real code; only its connections
+// are ours.
+type process struct {
+	world  *world
+	name   string
+	role   string
+	ctx    context.Context
+	cancel context.CancelFunc
+	parts  sync.WaitGroup
+
+	handler http.Handler // of a service
+
+	mu     sync.Mutex
+	random *rand.Rand
+	conns  map[*conn]bool
+	dead   bool
+	paused chan struct{} // closed when it goes on; nil: it runs
+	cut    bool          // nothing comes through to the database
+	skew   time.Duration // of its clock
+}
+
+// spawn starts a process of a role.
+func (w *world) spawn(role string, n, life int) *process {
+	p := &process{
+		world: w, name: fmt.Sprintf("%s%d.%d", role, n, life), role: role,
+		random: w.source(role, n, life), conns: map[*conn]bool{},
+	}
+	p.ctx, p.cancel = context.WithCancel(w.ctx)
+	p.parts.Go(func() {
+		if err := p.run(); err != nil && p.ctx.Err() == nil {
+			w.log("%s ends: %v", p.name, err)
+			p.die()
+		}
+	})
+	return p
+}
+
+// run starts the parts of the role's process, as gx does.
+func (p *process) run() error {
+	start := map[string]func() error{"api": p.serve, "submit": p.submit, "project": p.project}[p.role]
+	return start()
+}
+
+func (p *process) part(run func(context.Context) error) {
+	p.parts.Go(func() {
+		if err := run(p.ctx); err != nil && p.ctx.Err() == nil {
+			p.world.log("%s: a part ends: %v", p.name, err)
+			p.die()
+		}
+	})
+}
+
+// pool opens a pool whose connections are those of this process.
+func (p *process) pool(role string) (*pgxpool.Pool, error) {
+	cfg := p.world.stage.pools[role].Copy()
+	cfg.ConnConfig.Database = p.world.database
+	cfg.ConnConfig.DialFunc = p.dial
+	pool, err := pgxpool.NewWithConfig(p.ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	p.part(func(ctx context.Context) error { <-ctx.Done(); pool.Close(); return ctx.Err() })
+	return pool, nil
+}
+
+func (p *process) clock() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.world.now().Add(p.skew)
+}
+
+func (p *process) float() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.random.Float64()
+}
+
+func (p *process) ledger() (ledger.Ledger, error) {
+	pool, err := p.pool("gx_ledger")
+	if err != nil {
+		return nil, err
+	}
+	l := embedded.New(pool, contract.Invoke, embedded.Options{Clock: p.clock})
+	p.part(l.Run)
+	return &liar{l, p}, nil
+}
+
+func (p *process) submit() error {
+	l, err := p.ledger()
+	if err != nil {
+		return err
+	}
+	pool, err := p.pool("gx_submitter")
+	if err != nil {
+		return err
+	}
+	box := outbox.New(outbox.Options{Clock: p.clock})
+	p.part(submitter.New(pool, l, submitter.Options{Outbox: box, Holder: p.name, Clock: p.clock, Random: p.float, Log: p.world.logger(p)}).Run)
+	return nil
+}
+
+func (p *process) project() error {
+	l, err := p.ledger()
+	if err != nil {
+		return err
+	}
+	pool, err := p.pool("gx_projector")
+	if err != nil {
+		return err
+	}
+	p.part(projector.New(pool, l, projector.Options{
+		Holder: p.name, Clock: p.clock, Log: p.world.logger(p), LeaseTTL: leaseTTL, LeaseRetry: leaseTTL / 10,
+	}).Run)
+	return nil
+}
+
+func (p *process) serve() error {
+	pool, err := p.pool("gx_service")
+	if err != nil {
+		return err
+	}
+	box := outbox.New(outbox.Options{Clock: p.clock})
+	watcher := new(readmodel.Watcher)
+	p.part(func(ctx context.Context) error { return watcher.Run(ctx, pool) })
+	p.part(func(ctx context.Context) error { return box.Notify(ctx, pool) })
+	keys := token.NewKeySet(pool, p.clock)
+	for {
+		if _, err = keys.JWKS(p.ctx); err == nil || p.ctx.Err() != nil {
+			break
+		}
+		p.wait(100 * time.Millisecond)
+	}
+	h, err := service.New("tokenomics", service.Deps{
+		Pool: pool, Outbox: box, Watcher: watcher, Clock: p.clock, Log: slog.New(slog.DiscardHandler), Keys: keys,
+		Pepper: bytes.Repeat([]byte("p"), 32), Version: "sim",
+	})
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.handler = h
+	return nil
+}
+
+// wait waits in simulated time, until the process ends at the latest.
+func (p *process) wait(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-p.ctx.Done():
+	}
+}
+
+// fate draws what becomes of a write.
+func (p *process) fate() fate {
+	w := p.world.weather()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := fate{delay: time.Duration(1 + p.random.IntN(int(2*time.Millisecond)))}
+	if w.calm {
+		return f
+	}
+	if hit(p.random, w.slow) {
+		f.delay = time.Duration(p.random.Int64N(int64(2 * time.Second)))
+	}
+	if hit(p.random, w.stall) {
+		f.delay = time.Duration(p.random.Int64N(int64(4 * leaseTTL)))
+	}
+	switch {
+	case hit(p.random, w.death):
+		f.kind = []string{dieBefore, dieAfter}[p.random.IntN(2)]
+	case hit(p.random, w.loss):
+		f.kind = []string{loseBefore, loseAfter}[p.random.IntN(2)]
+	}
+	return f
+}
+
+// hit is true once in n times; never when n is 0.
+func hit(r *rand.Rand, n int) bool { return n > 0 && r.IntN(n) == 0 }
+
+// pass lets something through after a delay and, when the process stands still,
+// not before it goes on.
+func (p *process) pass(delay time.Duration, c *conn) error {
+	if delay > 0 {
+		p.wait(delay)
+	}
+	for {
+		p.mu.Lock()
+		paused, dead := p.paused, p.dead
+		p.mu.Unlock()
+		if dead {
+			return net.ErrClosed
+		}
+		if paused == nil {
+			return nil
+		}
+		select {
+		case <-paused:
+		case <-p.ctx.Done():
+			return net.ErrClosed
+		}
+	}
+}
+
+// gate is the way to a new connection.
+func (p *process) gate(ctx context.Context) error {
+	for {
+		if err := p.pass(time.Millisecond, nil); err != nil {
+			return err
+		}
+		p.mu.Lock()
+		cut := p.cut
+		p.mu.Unlock()
+		if !cut {
+			return nil
+		}
+		t := time.NewTimer(idleLook)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+func (p *process) adopt(c *conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return false
+	}
+	p.conns[c] = true
+	return true
+}
+
+func (p *process) disown(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+}
+
+// die is kill -9: nothing of the process reaches the world any more.
+func (p *process) die() {
+	p.mu.Lock()
+	first := !p.dead
+	p.dead = true
+	p.mu.Unlock()
+	if first {
+		p.world.log("%s is dead", p.name)
+	}
+	p.hangUp()
+	p.cancel()
+}
+
+func (p *process) hangUp() {
+	p.mu.Lock()
+	conns := make([]*conn, 0, len(p.conns))
+	for c := range p.conns {
+		conns = append(conns, c)
+	}
+	p.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Close()
+	}
+}
+
+func (p *process) isDead() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead
+}
+
+// pause is SIGSTOP for a time.
+func (p *process) pause(d time.Duration) {
+	p.mu.Lock()
+	if p.paused != nil || p.dead {
+		p.mu.Unlock()
+		return
+	}
+	on := make(chan struct{})
+	p.paused = on
+	p.mu.Unlock()
+	p.world.log("%s stands still for %s", p.name, d)
+	p.wait(d)
+	p.mu.Lock()
+	p.paused = nil
+	p.mu.Unlock()
+	close(on)
+	p.world.log("%s goes on", p.name)
+}
+
+// partition keeps everything of the process from the database for a time.
+func (p *process) partition(d time.Duration) {
+	set := func(cut bool) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.cut = cut
+	}
+	p.world.log("%s is cut off for %s", p.name, d)
+	set(true)
+	p.wait(d)
+	p.hangUp()
+	set(false)
+	p.world.log("%s is reachable again", p.name)
+}
+
+func (p *process) isCut() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cut
+}
+
+var errNobody = errors.New("connection refused")
+
+// RoundTrip sends a request to a service that lives. When that dies meanwhile,
+// the answer is lost.
+func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	var alive []*process
+	for _, p := range w.living("api") {
+		p.mu.Lock()
+		if p.handler != nil {
+			alive = append(alive, p)
+		}
+		p.mu.Unlock()
+	}
+	if len(alive) == 0 {
+		return nil, errNobody
+	}
+	p := alive[w.draw(len(alive))]
+	return p.answer(r)
+}

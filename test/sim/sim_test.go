@@ -1,0 +1,273 @@
+// Package sim_test simulates the whole of GX under one seed: services, outbox,
+// submitters, ledgers and projectors run their real code in one process, in
+// simulated time, on a real PostgreSQL. Processes die over any message to the
+// database, before or after it took effect, stand still beyond their leases, are
+// cut off, have clocks that jump and a ledger that lies.
+package sim_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gxcoin.money/gx/api/client"
+	"gxcoin.money/gx/internal/ringtest/invariant"
+	"gxcoin.money/gx/protocol/qirat"
+)
+
+// One processor: goroutines that are ready at the same simulated moment run one
+// after the other.
+func TestMain(m *testing.M) {
+	runtime.GOMAXPROCS(1)
+	os.Exit(m.Run())
+}
+
+// number returns a setting.
+func number(name string, otherwise uint64) uint64 {
+	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// TestSimulation runs one seed after the other. GX_SIM_SEED is the first,
+// GX_SIM_SEEDS how many, GX_SIM_TIME the time after which none is begun.
+func TestSimulation(t *testing.T) {
+	first, seeds := number("GX_SIM_SEED", 1), number("GX_SIM_SEEDS", 6)
+	limit, err := time.ParseDuration(os.Getenv("GX_SIM_TIME"))
+	if err != nil {
+		limit = 15 * time.Second
+		if os.Getenv("GX_SIM_SEEDS") != "" {
+			limit = time.Hour
+		}
+	}
+	s := newStage(t, 5)
+	begin := time.Now()
+	var sum summary
+	for seed := first; seed < first+seeds && time.Since(begin) < limit; seed++ {
+		if ok := t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { sum.add(simulate(t, s, seed)) }); !ok {
+			t.Logf("replay: GX_SIM_SEED=%d GX_SIM_SEEDS=1 go test -count=1 -run=TestSimulation ./test/sim", seed)
+		}
+	}
+	sum.report(t, time.Since(begin))
+	if sum.seeds == 0 {
+		t.Error("no seed was run")
+	}
+}
+
+type summary struct {
+	seeds, payments, applied, lives, writes int
+	simulated                               time.Duration
+}
+
+func (s *summary) add(o summary) {
+	s.seeds++
+	s.payments, s.applied, s.lives, s.writes = s.payments+o.payments, s.applied+o.applied, s.lives+o.lives, s.writes+o.writes
+	s.simulated += o.simulated
+}
+
+func (s *summary) report(t *testing.T, took time.Duration) {
+	t.Logf("%d seeds in %.0f s: %.1f seeds and %.2f simulated hours a minute; %d payments, %d applied; %d lives of processes, %d messages to the database",
+		s.seeds, took.Seconds(), float64(s.seeds)/took.Minutes(), s.simulated.Hours()/took.Minutes(), s.payments, s.applied, s.lives, s.writes)
+}
+
+// stuck is how much real time a simulation may take.
+const stuck = 90 * time.Second
+
+// simulate runs one seed and checks the invariants.
+func simulate(t *testing.T, s *stage, seed uint64) (sum summary) {
+	database := s.database.Clone(t)
+	cfg, err := pgx.ParseConfig(database.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	watchdog := time.AfterFunc(stuck, func() { panic(fmt.Sprintf("seed %d: the simulation hangs", seed)) })
+	defer watchdog.Stop()
+	var w *world
+	var payments []invariant.Payment
+	var now time.Time
+	synctest.Test(t, func(t *testing.T) {
+		w = newWorld(s, seed, cfg.Database)
+		w.control, err = pgx.ConnectConfig(context.Background(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		payments = w.play(t)
+		sum = summary{payments: len(payments), lives: w.lives, writes: w.writes, simulated: time.Since(w.begin)}
+		now = w.now()
+		if err := w.control.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	invariant.Check(t, invariant.System{DSN: database.DSN, Now: now})
+	sum.applied = invariant.CheckPayments(t, database.DSN, payments)
+	if t.Failed() {
+		t.Logf("what happened last:\n%s", strings.Join(w.lines, "\n"))
+	}
+	if os.Getenv("GX_SIM_TRACE") != "" {
+		t.Logf("seed %d: %d messages, trace %x\n%s", seed, w.writes, w.trace, strings.Join(w.lines, "\n"))
+	}
+	return sum
+}
+
+// play lets people pay while everything goes wrong, and returns what they wanted
+// when everything has come to its end.
+func (w *world) play(t *testing.T) []invariant.Payment {
+	r := w.source("weather", 0, 0)
+	w.climate = climate{slow: 20 + r.IntN(400), stall: 2000 + r.IntN(4000), death: 400 + r.IntN(3000), loss: 300 + r.IntN(3000), lies: 5 + r.IntN(100)}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	w.ctx = ctx
+	w.tick()
+	var processes, load sync.WaitGroup
+	for role, n := range map[string]int{"api": 2, "submit": 2, "project": 2} {
+		for i := range n {
+			processes.Go(func() { w.keep(ctx, role, i+1) })
+		}
+	}
+	var mu sync.Mutex
+	var all []invariant.Payment
+	for i := range 4 {
+		load.Go(func() {
+			list := w.pay(ctx, i, 3+r.IntN(12))
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, list...)
+		})
+	}
+	trouble, calm := context.WithCancel(ctx)
+	var troubles sync.WaitGroup
+	troubles.Go(func() { w.trouble(trouble, r) })
+	pause(ctx, time.Duration(20+r.IntN(40))*time.Second)
+	calm()
+	troubles.Wait()
+	w.change(func(c *climate) { *c = climate{calm: true} })
+	w.log("calm")
+	load.Wait()
+	w.settle(t)
+	stop()
+	processes.Wait()
+	return all
+}
+
+// trouble lets things happen to processes until ctx ends.
+func (w *world) trouble(ctx context.Context, r *rand.Rand) {
+	var events sync.WaitGroup
+	defer events.Wait()
+	for {
+		pause(ctx, time.Duration(r.Int64N(int64(8*time.Second))))
+		living := w.living("")
+		if ctx.Err() != nil {
+			return
+		}
+		if len(living) == 0 {
+			continue
+		}
+		p := living[r.IntN(len(living))]
+		long := time.Duration(r.Int64N(int64(4 * leaseTTL)))
+		switch r.IntN(10) {
+		case 0, 1, 2:
+			p.die()
+		case 3, 4:
+			events.Go(func() { p.pause(long) })
+		case 5, 6:
+			events.Go(func() { p.partition(long) })
+		case 7:
+			if p.role != "api" { // whose clock is that of the tokens
+				jump := time.Duration(r.Int64N(int64(4*time.Hour))) - 2*time.Hour
+				w.log("the clock of %s jumps by %s", p.name, jump)
+				p.mu.Lock()
+				p.skew = jump
+				p.mu.Unlock()
+			}
+		case 8:
+			outage := time.Duration(r.Int64N(int64(30 * time.Second)))
+			if r.IntN(8) == 0 {
+				outage = 10 * time.Minute
+			}
+			w.log("the ledger is away for %s", outage)
+			w.change(func(c *climate) { c.outage = true })
+			pause(context.WithoutCancel(ctx), outage)
+			w.change(func(c *climate) { c.outage = false })
+			w.log("the ledger is back")
+		case 9:
+			w.log("every process dies")
+			for _, p := range living {
+				p.die()
+			}
+		}
+	}
+}
+
+// pay lets one payer want n payments, each under a key of its own that is sent
+// until there is an answer, and again when there was one.
+func (w *world) pay(ctx context.Context, n, count int) []invariant.Payment {
+	r := w.source("payer", n, 0)
+	var list []invariant.Payment
+	for range count {
+		from := r.IntN(len(w.stage.people))
+		to := (from + 1 + r.IntN(len(w.stage.people)-1)) % len(w.stage.people)
+		p := invariant.Payment{Key: uuid.NewString(), From: w.stage.people[from].account, To: w.stage.people[to].account, Amount: qirat.Amount(1 + r.IntN(200_000_000))}
+		sends := 1 + r.IntN(3)
+		for sent := 0; sent < sends || p.Command == "" && !p.Refused; sent++ {
+			requests, cancel := context.WithTimeout(ctx, time.Duration(1+r.IntN(20))*time.Second)
+			var answer client.Answer
+			body := client.Payment{ToID: p.To, Amount: p.Amount.String()}
+			receipt, err := w.as(w.stage.people[from]).CreateTransfer(requests, body, client.IdempotencyKey(p.Key), client.Receive(&answer))
+			cancel()
+			switch {
+			case err == nil:
+				if p.Command != "" && p.Command != receipt.CommandID || p.Refused {
+					w.log("VIOLATION: key %s had %s %v, now %s", p.Key, p.Command, p.Refused, receipt.CommandID)
+					p.Contradicted = true
+				}
+				p.Command = receipt.CommandID
+			case answer.Status == 422 && p.Command == "":
+				p.Refused = true // for want of money
+			}
+			if p.Refused {
+				break
+			}
+			pause(ctx, time.Duration(r.Int64N(int64(3*time.Second))))
+		}
+		list = append(list, p)
+		pause(ctx, time.Duration(r.Int64N(int64(4*time.Second))))
+	}
+	return list
+}
+
+// settle waits until every command has its end and is projected.
+func (w *world) settle(t *testing.T) {
+	open := func() (n int) {
+		w.controlling.Lock()
+		defer w.controlling.Unlock()
+		err := w.control.QueryRow(context.Background(), `
+			SELECT (SELECT count(*) FROM app.commands WHERE state IN ('PENDING', 'LOCKED', 'RETRY'))
+				+ (SELECT max(number) FROM ledger.blocks) - (SELECT block FROM read.checkpoint)`).Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	const patience = 10 * time.Minute // simulated
+	for begin := time.Now(); ; pause(context.Background(), 200*time.Millisecond) {
+		if open() == 0 {
+			return
+		}
+		if time.Since(begin) > patience {
+			t.Errorf("not everything has its end %s after the last trouble", patience)
+			return
+		}
+	}
+}
