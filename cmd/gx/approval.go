@@ -92,9 +92,9 @@ func (c voteCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	vote := client.VoteRequest{Decision: client.VoteRequestDecisionREJECT, Reason: c.Reason}
+	vote := client.AdminVoteRequest{Decision: client.AdminVoteRequestDecisionREJECT, Reason: c.Reason}
 	if c.Decision == "approve" {
-		vote.Decision, vote.PayloadDigest = client.VoteRequestDecisionAPPROVE, c.Digest
+		vote.Decision, vote.PayloadDigest = client.AdminVoteRequestDecisionAPPROVE, c.Digest
 		if c.Digest == "" {
 			a, err := gx.GetApproval(ctx, c.ID)
 			if err != nil {
