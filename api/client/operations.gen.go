@@ -4,7 +4,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -119,14 +118,6 @@ const (
 	GovernableParameterTypeBps   GovernableParameterType = "bps"
 	GovernableParameterTypeInt   GovernableParameterType = "int"
 	GovernableParameterTypeQirat GovernableParameterType = "qirat"
-)
-
-// Defines values for GovernanceVoteRequestVote1.
-const (
-	GovernanceVoteRequestVote1AGAINST GovernanceVoteRequestVote1 = "AGAINST"
-	GovernanceVoteRequestVote1FOR     GovernanceVoteRequestVote1 = "FOR"
-	GovernanceVoteRequestVote1NO      GovernanceVoteRequestVote1 = "NO"
-	GovernanceVoteRequestVote1YES     GovernanceVoteRequestVote1 = "YES"
 )
 
 // Defines values for KYCRecordStatus.
@@ -1081,18 +1072,7 @@ type GovernanceParametersResponse struct {
 // GovernanceVoteRequest defines model for GovernanceVoteRequest.
 type GovernanceVoteRequest struct {
 	// Vote Examples: true
-	Vote GovernanceVoteRequest_Vote `json:"vote"`
-}
-
-// GovernanceVoteRequestVote0 defines model for GovernanceVoteRequest.Vote.0.
-type GovernanceVoteRequestVote0 = bool
-
-// GovernanceVoteRequestVote1 defines model for GovernanceVoteRequest.Vote.1.
-type GovernanceVoteRequestVote1 string
-
-// GovernanceVoteRequest_Vote Examples: true
-type GovernanceVoteRequest_Vote struct {
-	union json.RawMessage
+	Vote any `json:"vote"`
 }
 
 // HealthResponse defines model for HealthResponse.
@@ -2763,68 +2743,6 @@ type ListTransactionsParams struct {
 	// Cursor nextCursor of the page before
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
-}
-
-// AsGovernanceVoteRequestVote0 returns the union data inside the GovernanceVoteRequest_Vote as a GovernanceVoteRequestVote0
-func (t GovernanceVoteRequest_Vote) AsGovernanceVoteRequestVote0() (GovernanceVoteRequestVote0, error) {
-	var body GovernanceVoteRequestVote0
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromGovernanceVoteRequestVote0 overwrites any union data inside the GovernanceVoteRequest_Vote as the provided GovernanceVoteRequestVote0
-func (t *GovernanceVoteRequest_Vote) FromGovernanceVoteRequestVote0(v GovernanceVoteRequestVote0) error {
-	b, err := json.Marshal(v)
-	t.union = b
-	return err
-}
-
-// MergeGovernanceVoteRequestVote0 performs a merge with any union data inside the GovernanceVoteRequest_Vote, using the provided GovernanceVoteRequestVote0
-func (t *GovernanceVoteRequest_Vote) MergeGovernanceVoteRequestVote0(v GovernanceVoteRequestVote0) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsGovernanceVoteRequestVote1 returns the union data inside the GovernanceVoteRequest_Vote as a GovernanceVoteRequestVote1
-func (t GovernanceVoteRequest_Vote) AsGovernanceVoteRequestVote1() (GovernanceVoteRequestVote1, error) {
-	var body GovernanceVoteRequestVote1
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromGovernanceVoteRequestVote1 overwrites any union data inside the GovernanceVoteRequest_Vote as the provided GovernanceVoteRequestVote1
-func (t *GovernanceVoteRequest_Vote) FromGovernanceVoteRequestVote1(v GovernanceVoteRequestVote1) error {
-	b, err := json.Marshal(v)
-	t.union = b
-	return err
-}
-
-// MergeGovernanceVoteRequestVote1 performs a merge with any union data inside the GovernanceVoteRequest_Vote, using the provided GovernanceVoteRequestVote1
-func (t *GovernanceVoteRequest_Vote) MergeGovernanceVoteRequestVote1(v GovernanceVoteRequestVote1) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t GovernanceVoteRequest_Vote) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *GovernanceVoteRequest_Vote) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
 }
 
 // Jwks: Keys that verify access tokens (GET /.well-known/jwks.json).
