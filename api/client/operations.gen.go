@@ -1071,7 +1071,7 @@ type GovernanceParametersResponse struct {
 
 // GovernanceVoteRequest defines model for GovernanceVoteRequest.
 type GovernanceVoteRequest struct {
-	// Vote Examples: true
+	// Vote true is for the proposal; no other spelling of it will do
 	Vote any `json:"vote"`
 }
 

@@ -100,9 +100,9 @@ func TestVote(t *testing.T) {
 	vote := func(bearer string, v any) answer {
 		return s.gov("POST", "/proposals/"+id+"/vote", bearer, map[string]any{"vote": v})
 	}
-	for v, want := range map[any]bool{true: true, "FOR": true, "YES": true, false: false, "AGAINST": false, "NO": false} {
+	for _, v := range []bool{true, false} {
 		vote(ada.bearer, v).want(t, 202, "")
-		if p := s.newest(t, command.TypeCastVote).(*command.CastVote); *p != (command.CastVote{ActorID: ada.gx, ProposalID: id, Support: want}) {
+		if p := s.newest(t, command.TypeCastVote).(*command.CastVote); *p != (command.CastVote{ActorID: ada.gx, ProposalID: id, Support: v}) {
 			t.Errorf("%v: payload %+v", v, p)
 		}
 	}

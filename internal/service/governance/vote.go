@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"gxcoin.money/gx/internal/platform/problem"
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/internal/service/door"
@@ -17,31 +15,10 @@ import (
 	"gxcoin.money/gx/protocol/status"
 )
 
-// Ballot says yes or no: true or "FOR", false or "AGAINST", and nothing that only looks so.
-type Ballot bool
-
-// ballots are the spellings, as they stand in JSON.
-var ballots = map[string]Ballot{"true": true, `"FOR"`: true, `"YES"`: true, "false": false, `"AGAINST"`: false, `"NO"`: false}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (b *Ballot) UnmarshalJSON(raw []byte) error {
-	v, ok := ballots[string(raw)]
-	if !ok {
-		return errors.New("is not a vote")
-	}
-	*b = v
-	return nil
-}
-
-// Schema implements huma.SchemaProvider.
-func (Ballot) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeBoolean}, {Type: huma.TypeString, Enum: []any{"FOR", "AGAINST", "YES", "NO"}}}, Examples: []any{true}}
-}
-
 type voteInput struct {
 	ProposalID string `path:"proposalId" maxLength:"200"`
 	Body       struct {
-		Vote Ballot `json:"vote"`
+		Vote bool `json:"vote" doc:"true is for the proposal; no other spelling of it will do"`
 	} `name:"VoteRequest"`
 }
 
@@ -62,11 +39,11 @@ func (s governance) vote(ctx context.Context, in *voteInput) (*door.Accepted, er
 		return nil, err
 	}
 	return s.Submit(ctx, door.Submission{
-		Payload: &command.CastVote{ActorID: actor, ProposalID: p.ProposalID, Support: bool(in.Body.Vote)},
+		Payload: &command.CastVote{ActorID: actor, ProposalID: p.ProposalID, Support: in.Body.Vote},
 		Request: struct {
 			named
 			Vote bool `json:"vote"`
-		}{named{p.ProposalID}, bool(in.Body.Vote)},
+		}{named{p.ProposalID}, in.Body.Vote},
 		Receipt: door.Receipt{Message: "The vote is being recorded.", AggregateID: p.ProposalID},
 	})
 }
