@@ -126,6 +126,24 @@ func (t *tx) actor(id string) (*Account, error) {
 	return a, nil
 }
 
+// staff checks the actor of a command that the house gives: when it is a person
+// they must be able to act.
+func (t *tx) staff(actor string) error {
+	if actor == "" {
+		return nil
+	}
+	_, err := t.actor(actor)
+	return err
+}
+
+// staffKeys lists what staff reads.
+func staffKeys(actor string) []string {
+	if actor == "" {
+		return nil
+	}
+	return []string{accountKey(actor)}
+}
+
 // setStatus changes what an account may do; the reason is kept for a freeze.
 func (t *tx) setStatus(a *Account, next account.Status, reason string) error {
 	a.Status, a.FrozenReason, a.FrozenAt = next, "", nil

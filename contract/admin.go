@@ -38,18 +38,12 @@ func emergencySetParameter(t *tx, p *command.EmergencySetParameter) (any, error)
 }
 
 func appointAdminKeys(p *command.AppointAdmin) []string {
-	keys := []string{adminKey(p.NewAdminID), accountKey(p.NewAdminID)}
-	if actor := p.Actor(); actor != "" {
-		keys = append(keys, accountKey(actor))
-	}
-	return keys
+	return append(staffKeys(p.Actor()), adminKey(p.NewAdminID), accountKey(p.NewAdminID))
 }
 
 func appointAdmin(t *tx, p *command.AppointAdmin) (any, error) {
-	if actor := p.Actor(); actor != "" {
-		if _, err := t.actor(actor); err != nil {
-			return nil, err
-		}
+	if err := t.staff(p.Actor()); err != nil {
+		return nil, err
 	}
 	if _, err := t.actor(p.NewAdminID); err != nil {
 		return nil, err

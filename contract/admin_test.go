@@ -12,7 +12,6 @@ import (
 	"gxcoin.money/gx/contract/contracttest"
 	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/command"
-	"gxcoin.money/gx/protocol/country"
 	"gxcoin.money/gx/protocol/event"
 	"gxcoin.money/gx/protocol/parameter"
 	"gxcoin.money/gx/protocol/qirat"
@@ -80,10 +79,7 @@ func TestCountries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &command.InitializeCountryData{}
-	for _, c := range country.All() {
-		p.Countries = append(p.Countries, command.CountryWeight{CountryCode: c.Code, WeightE8: c.WeightE8})
-	}
+	p := command.AllCountries()
 	l := contracttest.Open(t)
 	e := l.Apply(t, p)[0].(*event.CountryDataInitialized)
 	if len(e.Countries) != len(rows)-1 {

@@ -23,12 +23,13 @@ const (
 
 // Function describes one function of the contracts.
 type Function struct {
-	Name    string // "<Contract>:<Function>"
-	Kind    Kind
-	Args    []string     // a command takes its id as an optional last one
-	Roles   []role.Role  // who may call it; empty is everyone
-	Command command.Type // of a command
-	Events  []event.Type // that a command can cause
+	Name     string // "<Contract>:<Function>"
+	Kind     Kind
+	Args     []string     // a command takes its id as an optional last one
+	Required int          // of the arguments; the others may be left out, or empty
+	Roles    []role.Role  // who may call it; empty is everyone
+	Command  command.Type // of a command
+	Events   []event.Type // that a command can cause
 }
 
 // function is a Function with what runs it.
@@ -65,7 +66,7 @@ func Invoke(stub Stub, name string, args []string) ([]byte, error) {
 
 // query registers a function that reads. Its result travels as JSON.
 func query[R any](contract, name string, args []string, run func(t *tx, args []string) (R, error)) {
-	f := &function{Function: Function{Name: contract + ":" + name, Kind: KindQuery, Args: args}}
+	f := &function{Function: Function{Name: contract + ":" + name, Kind: KindQuery, Args: args, Required: len(args)}}
 	f.invoke = func(t *tx, values []string) ([]byte, error) {
 		if err := countArgs(args, len(values)); err != nil {
 			return nil, err
@@ -119,11 +120,17 @@ func handle[P command.Payload](run func(t *tx, p P) (any, error), keys func(p P)
 		c.keys = func(p command.Payload) []string { return keys(p.(P)) }
 	}
 	commands[d.Type] = c
-	functions[c.name] = &function{
-		Function: Function{Name: c.name, Kind: KindCommand, Args: d.Args(), Roles: d.Roles, Command: d.Type, Events: events},
-		invoke:   c.invoke,
-	}
+	f := Function{Name: c.name, Kind: KindCommand, Args: d.Args(), Required: d.Required(), Roles: d.Roles, Command: d.Type, Events: events}
+	functions[c.name] = &function{f, func(t *tx, args []string) ([]byte, error) { return c.invoke(t, f.Args, args, nil) }}
 	return c
+}
+
+// alias gives a command a second function of the same contract, which takes
+// other arguments: complete makes those of the first of them.
+func (c *commandFunction) alias(name string, names []string, complete func(args []string) []string) {
+	f := functions[c.name].Function
+	f.Name, f.Args, f.Required = c.Contract+":"+name, names, len(names)
+	functions[f.Name] = &function{f, func(t *tx, args []string) ([]byte, error) { return c.invoke(t, names, args, complete) }}
 }
 
 // holds reports whether a caller has one of the roles of the function.
@@ -156,7 +163,9 @@ func (c *commandFunction) allowedAs(who Caller, actor string) error {
 }
 
 // invoke runs a direct call: one command, whose refusal aborts the transaction.
-func (c *commandFunction) invoke(t *tx, args []string) ([]byte, error) {
+// complete, unless it is nil, turns arguments of other names into those of the
+// command.
+func (c *commandFunction) invoke(t *tx, names, args []string, complete func([]string) []string) ([]byte, error) {
 	if err := c.allowed(t.stub.Caller()); err != nil {
 		return nil, err
 	}
@@ -169,7 +178,7 @@ func (c *commandFunction) invoke(t *tx, args []string) ([]byte, error) {
 		}
 	}
 	id := ""
-	if n := len(c.Args()); len(args) == n+1 {
+	if n := len(names); len(args) == n+1 {
 		id, args = args[n], args[:n]
 		if err := checkID(id); err != nil {
 			return nil, err
@@ -177,6 +186,12 @@ func (c *commandFunction) invoke(t *tx, args []string) ([]byte, error) {
 		if who := t.stub.Caller(); !slices.Contains(c.Roles, who.Role) {
 			id = who.User + ":" + id // nobody uses up the ids of others
 		}
+	}
+	if complete != nil {
+		if err := countArgs(names, len(args)); err != nil {
+			return nil, err
+		}
+		args = complete(args)
 	}
 	p, err := command.FromArgs(c.Definition, args)
 	if err != nil {

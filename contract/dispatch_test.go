@@ -295,3 +295,31 @@ func TestDirectCall(t *testing.T) {
 	}
 	l.CheckSupply(t)
 }
+
+// Transfer is TransferWithFees without a hint: one command by two names.
+func TestTransferAlias(t *testing.T) {
+	l := contracttest.Open(t, "DE")
+	ids := l.Join(t, "DE", 2)
+	own := contract.Caller{MSP: "Org1MSP", ID: "x509::CN=someone::CN=ca", User: ids[0]}
+	tx, err := l.Invoke(own, "TokenomicsContract:Transfer", ids[0], ids[1], "50000000", "lunch", "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, events, err := tx.Envelope()
+	if err != nil || env.Function != "TokenomicsContract:TransferWithFees" || env.Commands[0].Type != command.TypeTransferTokens {
+		t.Fatalf("envelope %+v, %v", env, err)
+	}
+	if e := events[0].(*event.TransferCompleted); e.Amount != 50*gx || e.Fee != 25_000 || e.TransferType != "P2P" || e.Remark != "lunch" {
+		t.Errorf("%+v", e)
+	}
+	again, err := l.Invoke(own, "TokenomicsContract:TransferWithFees", ids[0], ids[1], "50000000", "", "lunch", "key")
+	if err != nil || len(again.Writes) > 0 || string(again.Result) != string(tx.Result) {
+		t.Errorf("the same by its other name: %+v, %v", again, err)
+	}
+	for _, args := range [][]string{{}, {ids[0], ids[1], "1"}, {ids[0], ids[1], "1", "", "", ""}} {
+		_, err := l.Invoke(own, "TokenomicsContract:Transfer", args...)
+		wantError(t, err, contract.CodeInvalidArgument, "takes 4 arguments (fromID, toID, amount, remark)")
+	}
+	_, err = l.Invoke(own, "TokenomicsContract:Transfer", ids[1], ids[0], "1", "")
+	wantError(t, err, contract.CodeUnauthorized, "cannot act for")
+}

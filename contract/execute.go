@@ -61,7 +61,7 @@ func (i *instruction) reads() []string {
 
 func init() {
 	functions[BatchFunction] = &function{
-		Function: Function{Name: BatchFunction, Kind: KindBatch, Args: []string{"commands"}},
+		Function: Function{Name: BatchFunction, Kind: KindBatch, Args: []string{"commands"}, Required: 1, Roles: role.All},
 		invoke:   invokeBatch,
 	}
 }

@@ -52,8 +52,10 @@ func init() {
 	handle(voteOnProposal, voteOnProposalKeys, "VoteCast")
 	handle(tallyProposal, func(p *command.TallyProposal) []string { return []string{proposalKey(p.ProposalID)} }, "ProposalTallied")
 	handle(executeProposal, func(p *command.ExecuteProposal) []string { return []string{proposalKey(p.ProposalID)} },
-		"SystemParameterUpdated", "ProposalExecuted", "ProposalFailed")
-	handle(cancelProposal, cancelProposalKeys, "ProposalCancelled")
+		"ProposalTallied", "SystemParameterUpdated", "ProposalExecuted", "ProposalFailed")
+	handle(cancelProposal, func(p *command.CancelProposal) []string {
+		return append(staffKeys(p.Actor()), proposalKey(p.ProposalID))
+	}, "ProposalCancelled")
 	query(command.GovernanceContract, "GetProposalDetails", []string{"proposalID"}, func(t *tx, args []string) (*Proposal, error) {
 		return t.proposal(args[0])
 	})
@@ -211,7 +213,8 @@ func voteOnProposal(t *tx, p *command.CastVote) (any, error) {
 	return nil, t.emit(&event.VoteCast{ProposalID: x.ProposalID, VoterID: p.ActorID, Support: p.Support})
 }
 
-// count adds the next page of votes to the tally of a proposal.
+// count adds the next page of votes to the tally of a proposal, which is still to
+// be stored.
 func (t *tx) count(x *Proposal) error {
 	prefix := compositeKey("vote", x.ProposalID)
 	start := prefix
@@ -242,7 +245,12 @@ func (t *tx) count(x *Proposal) error {
 	if failure != nil {
 		return failure
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return t.emit(&event.ProposalTallied{
+		ProposalID: x.ProposalID, ForVotes: x.Tally.ForVotes, AgainstVotes: x.Tally.AgainstVotes, Bookmark: x.Tally.Bookmark, Complete: x.Tally.Complete,
+	})
 }
 
 func tallyProposal(t *tx, p *command.TallyProposal) (any, error) {
@@ -258,12 +266,7 @@ func tallyProposal(t *tx, p *command.TallyProposal) (any, error) {
 	if err := t.count(x); err != nil {
 		return nil, err
 	}
-	if err := t.setProposal(x); err != nil {
-		return nil, err
-	}
-	return &x.Tally, t.emit(&event.ProposalTallied{
-		ProposalID: x.ProposalID, ForVotes: x.Tally.ForVotes, AgainstVotes: x.Tally.AgainstVotes, Bookmark: x.Tally.Bookmark, Complete: x.Tally.Complete,
-	})
+	return &x.Tally, t.setProposal(x)
 }
 
 // executeProposalResult is the end of a vote.
@@ -338,14 +341,6 @@ func (t *tx) enact(x *Proposal) error {
 	return t.emit(&event.SystemParameterUpdated{
 		ParamID: x.TargetParam, OldValue: old, NewValue: x.NewValue, Source: status.SourceProposal, Cause: x.ProposalID,
 	})
-}
-
-func cancelProposalKeys(p *command.CancelProposal) []string {
-	keys := []string{proposalKey(p.ProposalID)}
-	if actor := p.Actor(); actor != "" {
-		keys = append(keys, accountKey(actor))
-	}
-	return keys
 }
 
 func cancelProposal(t *tx, p *command.CancelProposal) (any, error) {

@@ -85,9 +85,22 @@ func elect(t contracttest.TB, l *contracttest.Ledger, param, value string) {
 	id := submit(t, l, voters[0], param, value)
 	poll(t, l, id, voters, len(voters))
 	l.Now = proposalState(t, l, id).EndTime
-	if e, ok := l.Apply(t, &command.ExecuteProposal{ProposalID: id})[0].(*event.SystemParameterUpdated); !ok || e.NewValue != value {
+	if e, ok := execute(t, l, id)[0].(*event.SystemParameterUpdated); !ok || e.NewValue != value {
 		t.Fatalf("%s is not %s", param, value)
 	}
+}
+
+// execute ends a vote that is not counted yet, and returns the events after the
+// count.
+func execute(t contracttest.TB, l *contracttest.Ledger, id string) []event.Event {
+	t.Helper()
+	events := l.Apply(t, &command.ExecuteProposal{ProposalID: id})
+	x := proposalState(t, l, id)
+	want := event.ProposalTallied{ProposalID: id, ForVotes: x.Tally.ForVotes, AgainstVotes: x.Tally.AgainstVotes, Bookmark: x.Tally.Bookmark, Complete: true}
+	if e, ok := events[0].(*event.ProposalTallied); !ok || *e != want {
+		t.Fatalf("%+v, want %+v", events[0], want)
+	}
+	return events[1:]
 }
 
 func proposalState(t contracttest.TB, l *contracttest.Ledger, id string) *contract.Proposal {
@@ -153,7 +166,7 @@ func TestProposal(t *testing.T) {
 	}
 	poll(t, l, id, voters[1:], 70)
 	l.Now = start.AddDate(0, 0, 14)
-	events := l.Apply(t, &command.ExecuteProposal{ProposalID: id})
+	events := execute(t, l, id)
 	if u := events[0].(*event.SystemParameterUpdated); *u != (event.SystemParameterUpdated{ParamID: parameterOfFee, OldValue: "5", NewValue: "7", Source: status.SourceProposal, Cause: id}) {
 		t.Errorf("updated: %+v", u)
 	}
@@ -210,7 +223,7 @@ func TestQuorumAndApproval(t *testing.T) {
 				poll(t, l, id, voters[:n], c.inFavour)
 			}
 			l.Now = l.Now.AddDate(0, 0, 14)
-			events := l.Apply(t, &command.ExecuteProposal{ProposalID: id})
+			events := execute(t, l, id)
 			x := proposalState(t, l, id)
 			if x.Status != c.end || x.Tally.ForVotes != uint64(c.inFavour) || x.Tally.AgainstVotes != uint64(c.against) || !strings.Contains(x.FailureReason, c.reason) {
 				t.Errorf("%+v", x)
@@ -379,7 +392,7 @@ func TestFailedExecution(t *testing.T) {
 			poll(t, l, id, voters, 100)
 			edit(t, l, change, "\x00prop\x00"+id+"\x00") // as if the catalogue had been different then
 			l.Now = l.Now.AddDate(0, 0, 14)
-			events := l.Apply(t, &command.ExecuteProposal{ProposalID: id})
+			events := execute(t, l, id)
 			e := events[0].(*event.ProposalFailed)
 			if len(events) != 1 || e.Status != status.ProposalFailedExecution || e.ForVotes != 100 || e.Reason == "" {
 				t.Errorf("events %+v", e)

@@ -159,7 +159,8 @@ func setUserStatusKeys(p *command.SetUserStatus) []string {
 }
 
 func setUserStatus(t *tx, p *command.SetUserStatus) (any, error) {
-	if _, err := t.user(p.UserID); err != nil {
+	u, err := t.user(p.UserID)
+	if err != nil {
 		return nil, err
 	}
 	a, err := t.account(p.UserID)
@@ -171,8 +172,11 @@ func setUserStatus(t *tx, p *command.SetUserStatus) (any, error) {
 	if !old.CanBecome(next) {
 		return nil, refuse(CodeInvalidState, "user %s is %s and cannot become %s", p.UserID, old, next)
 	}
-	if next == account.Closed && a.Balance > 0 {
+	switch {
+	case next == account.Closed && a.Balance > 0:
 		return nil, refuse(CodeInvalidState, "the account of %s still holds %s Qirat", p.UserID, a.Balance)
+	case next == account.Closed && u.OpenLoans > 0:
+		return nil, refuse(CodeInvalidState, "%s still has %d open loans", p.UserID, u.OpenLoans)
 	}
 	if err := t.setStatus(a, next, p.Reason); err != nil {
 		return nil, err

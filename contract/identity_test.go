@@ -243,9 +243,13 @@ func TestSetUserStatus(t *testing.T) {
 	}
 	l.Refuse(t, contract.CodeNotFound, "does not exist", set(l.Person(t, "DE").UserID, "FROZEN"))
 
-	// An account is closed when it is empty, and stays so.
+	// An account is closed when it is empty and owes nothing, and stays so.
 	balance := l.Balance(t, ids[1])
 	l.Apply(t, &command.TransferInternal{FromID: ids[1], ToID: account.GXPool, Amount: balance, Type: command.SystemAdjustment})
+	score(t, l, 75, ids[1])
+	loan := apply(t, l, application(ids[1], 100*gx))
+	l.Refuse(t, contract.CodeInvalidState, "1 open loans", set(ids[1], "CLOSED"))
+	l.Apply(t, &command.CancelLoan{ActorID: ids[1], LoanID: loan})
 	l.Apply(t, set(ids[1], "CLOSED"))
 	l.Refuse(t, contract.CodeInvalidState, "CLOSED", contracttest.Pay(ids[2], ids[1], 1*gx))
 	l.Refuse(t, contract.CodeInvalidState, "CLOSED", &command.TransferInternal{FromID: account.GXPool, ToID: ids[1], Amount: 1, Type: command.SystemAdjustment})

@@ -38,15 +38,19 @@ func init() {
 		return append([]string{accountKey(p.ActorID), userKey(p.ActorID)}, loanParameterKeys...)
 	}, "LoanApplicationReceived")
 	handle(approveLoan, func(p *command.ApproveLoan) []string {
-		return append(loanKeys(p.LoanID, p.BorrowerID), parameterKey(parameter.MinTrustScoreForLoan), accountKey(account.LoanPool))
+		keys := append(staffKeys(p.Actor()), loanKeys(p.LoanID, p.BorrowerID)...)
+		return append(keys, parameterKey(parameter.MinTrustScoreForLoan), accountKey(account.LoanPool))
 	}, "LoanApproved", "TrustScoreUpdated")
-	handle(rejectLoan, func(p *command.RejectLoan) []string { return loanKeys(p.LoanID, p.BorrowerID) }, "LoanRejected")
+	handle(rejectLoan, func(p *command.RejectLoan) []string {
+		return append(staffKeys(p.Actor()), loanKeys(p.LoanID, p.BorrowerID)...)
+	}, "LoanRejected")
 	handle(cancelLoan, func(p *command.CancelLoan) []string { return loanKeys(p.LoanID, p.ActorID) }, "LoanCancelled")
 	handle(repayLoan, func(p *command.RepayLoan) []string {
 		return append(loanKeys(p.LoanID, p.BorrowerID), accountKey(p.ActorID))
 	}, "LoanRepaid", "TrustScoreUpdated")
 	handle(markLoanDefaulted, func(p *command.MarkLoanDefaulted) []string {
-		return append(loanKeys(p.LoanID, p.BorrowerID), parameterKey(parameter.LoanDefaultGraceDays))
+		keys := append(staffKeys(p.Actor()), loanKeys(p.LoanID, p.BorrowerID)...)
+		return append(keys, parameterKey(parameter.LoanDefaultGraceDays))
 	}, "LoanDefaulted", "TrustScoreUpdated")
 	query(command.LoanPoolContract, "GetLoan", []string{"loanID"}, func(t *tx, args []string) (*Loan, error) { return t.loan(args[0]) })
 	query(command.LoanPoolContract, "GetMyLoans", []string{"borrowerID", "pageSize", "bookmark"}, getMyLoans)
@@ -200,6 +204,9 @@ func releaseCredit(u *User, amount qirat.Amount, closed bool) (err error) {
 }
 
 func approveLoan(t *tx, p *command.ApproveLoan) (any, error) {
+	if err := t.staff(p.Actor()); err != nil {
+		return nil, err
+	}
 	l, err := t.loanOf(p.LoanID, p.BorrowerID, status.LoanPending)
 	if err != nil {
 		return nil, err
@@ -241,6 +248,9 @@ func approveLoan(t *tx, p *command.ApproveLoan) (any, error) {
 }
 
 func rejectLoan(t *tx, p *command.RejectLoan) (any, error) {
+	if err := t.staff(p.Actor()); err != nil {
+		return nil, err
+	}
 	l, err := t.loanOf(p.LoanID, p.BorrowerID, status.LoanPending)
 	if err != nil {
 		return nil, err
@@ -338,6 +348,9 @@ func repayLoan(t *tx, p *command.RepayLoan) (any, error) {
 }
 
 func markLoanDefaulted(t *tx, p *command.MarkLoanDefaulted) (any, error) {
+	if err := t.staff(p.Actor()); err != nil {
+		return nil, err
+	}
 	l, err := t.loanOf(p.LoanID, p.BorrowerID, status.LoanActive)
 	if err != nil {
 		return nil, err

@@ -43,11 +43,7 @@ func organizationKey(id string) string { return compositeKey("org", id) }
 
 // organizationKeys lists what a command of a person about an organization reads.
 func organizationKeys(orgID, actorID string) []string {
-	keys := []string{organizationKey(orgID), accountKey(orgID)}
-	if actorID != "" {
-		keys = append(keys, accountKey(actorID))
-	}
-	return keys
+	return append(staffKeys(actorID), organizationKey(orgID), accountKey(orgID))
 }
 
 // organization returns an organization of any status.
@@ -104,16 +100,6 @@ func (o *Organization) status() status.Organization {
 		return status.OrganizationLocked
 	}
 	return status.Organization(o.account.Status)
-}
-
-// staff checks the actor of a command that the house gives: when it is a person
-// they must be able to act.
-func (t *tx) staff(actor string) error {
-	if actor == "" {
-		return nil
-	}
-	_, err := t.actor(actor)
-	return err
 }
 
 func proposeOrganizationKeys(p *command.ProposeOrganization) []string {

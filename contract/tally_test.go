@@ -109,7 +109,11 @@ func TestTallyInPages(t *testing.T) {
 			}
 			whole.Refuse(t, contract.CodeInvalidState, "are counted", &command.TallyProposal{ProposalID: id, Bookmark: e.Bookmark})
 			for _, l := range []*contracttest.Ledger{l, whole} {
-				done := l.Apply(t, &command.ExecuteProposal{ProposalID: id})[1].(*event.ProposalExecuted)
+				events := l.Apply(t, &command.ExecuteProposal{ProposalID: id})
+				if rest, ok := events[0].(*event.ProposalTallied); ok != (l != whole) || ok && *rest != *e {
+					t.Errorf("counted in the end: %+v, want %+v", events[0], e)
+				}
+				done := events[len(events)-1].(*event.ProposalExecuted)
 				if done.ForVotes != e.ForVotes || done.AgainstVotes != e.AgainstVotes {
 					t.Errorf("executed: %+v, counted %+v", done, e)
 				}

@@ -11,7 +11,10 @@ import (
 )
 
 func init() {
-	handle(transferWithFees, transferKeys, "TransferCompleted")
+	pay := handle(transferWithFees, transferKeys, "TransferCompleted")
+	pay.alias("Transfer", []string{"fromID", "toID", "amount", "remark"}, func(args []string) []string {
+		return []string{args[0], args[1], args[2], "", args[3]} // of the type that follows from the parties
+	})
 	query(command.TokenomicsContract, "GetBalance", []string{"accountID"}, func(t *tx, args []string) (qirat.Amount, error) {
 		a, err := t.account(args[0])
 		if err != nil {

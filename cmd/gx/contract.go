@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -31,7 +32,7 @@ func (c contractListCmd) Run(p *program) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "FUNCTION\tKIND\tROLES\tEVENTS")
 	for _, f := range contract.Functions() {
-		fmt.Fprintf(w, "%s(%s)\t%s\t%s\t%s\n", f.Name, strings.Join(f.Args, ", "), f.Kind, roles(f), join(f.Events))
+		fmt.Fprintf(w, "%s(%s)\t%s\t%s\t%s\n", f.Name, argumentsOf(f), f.Kind, roles(f), join(f.Events))
 	}
 	return w.Flush()
 }
@@ -44,8 +45,10 @@ func writeContracts(w io.Writer) error {
 What a client can call on the ledger, by contract and function, with string arguments. Generated: ` + "`gx contract list -o markdown > docs/contracts.md`" + `.
 
 A command changes the ledger. It takes one more, optional argument, an id of the caller's of at most 128 characters: called again with the same id and
-arguments it has no second effect and returns the first result. Amounts are decimal strings of Qirat, lists and objects JSON. A refusal has the form
-` + "`<CODE>: <text>`" + `. A query reads and is open to every client; its result is JSON. ` + "`" + contract.BatchFunction + "`" + ` runs many commands in one transaction, each for itself.
+arguments it has no second effect and returns the first result. Amounts are decimal strings of Qirat, lists and objects JSON. An argument with a ? may be
+left out at the end, and empty anywhere. A certificate of a person (attribute gxc_user) needs no role for what gx_partner_api may do with that person as
+the actor. A refusal has the form ` + "`<CODE>: <text>`" + `. A query reads and is open to every client; its result is JSON. ` + "`" + contract.BatchFunction + "`" + `
+runs many commands in one transaction, each for itself.
 `)
 	var last string
 	for _, f := range contract.Functions() {
@@ -54,10 +57,19 @@ arguments it has no second effect and returns the first result. Amounts are deci
 			fmt.Fprintf(&b, "\n## %s\n\n| function | kind | roles | events |\n|---|---|---|---|\n", name)
 			last = name
 		}
-		fmt.Fprintf(&b, "| `%s(%s)` | %s | %s | %s |\n", function, strings.Join(f.Args, ", "), strings.ToLower(string(f.Kind)), roles(f), join(f.Events))
+		fmt.Fprintf(&b, "| `%s(%s)` | %s | %s | %s |\n", function, argumentsOf(f), strings.ToLower(string(f.Kind)), roles(f), join(f.Events))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// argumentsOf lists the arguments; a ? marks those that are optional.
+func argumentsOf(f contract.Function) string {
+	list := slices.Clone(f.Args)
+	for i := f.Required; i < len(list); i++ {
+		list[i] += "?"
+	}
+	return strings.Join(list, ", ")
 }
 
 func roles(f contract.Function) string {

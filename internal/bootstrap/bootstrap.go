@@ -75,12 +75,8 @@ func Ledger(ctx context.Context, pool *pgxpool.Pool, box *outbox.Outbox) (opened
 // enqueue stores both commands in one transaction, so that no crash opens a
 // ledger without its countries. They share a lane: the opening is applied first.
 func enqueue(ctx context.Context, pool *pgxpool.Pool, box *outbox.Outbox) (ids []uuid.UUID, err error) {
-	weights := command.InitializeCountryData{}
-	for _, c := range country.All() {
-		weights.Countries = append(weights.Countries, command.CountryWeight{CountryCode: c.Code, WeightE8: c.WeightE8})
-	}
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		for _, p := range []command.Payload{&command.BootstrapSystem{}, &weights} {
+		for _, p := range []command.Payload{&command.BootstrapSystem{}, command.AllCountries()} {
 			id, err := uuid.NewV7()
 			if err != nil {
 				return err

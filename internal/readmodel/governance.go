@@ -131,14 +131,12 @@ func proposalTallied(p *Projection, _ meta, e *event.ProposalTallied) error {
 
 func proposalExecuted(p *Projection, m meta, e *event.ProposalExecuted) error {
 	c := p.proposalChange(e.ProposalID)
-	c.count(e.ForVotes, e.AgainstVotes)
 	c.status, c.closedAt = status.ProposalExecuted, &m.at
 	return nil
 }
 
 func proposalFailed(p *Projection, m meta, e *event.ProposalFailed) error {
 	c := p.proposalChange(e.ProposalID)
-	c.count(e.ForVotes, e.AgainstVotes)
 	c.status, c.closedAt, c.reason = e.Status, &m.at, e.Reason
 	return nil
 }
@@ -147,16 +145,6 @@ func proposalCancelled(p *Projection, m meta, e *event.ProposalCancelled) error 
 	c := p.proposalChange(e.ProposalID)
 	c.status, c.closedAt, c.closedBy = status.ProposalCancelled, &m.at, e.CancelledBy
 	return nil
-}
-
-// count completes the tally. Its bookmark stays what the last page has said.
-func (c *proposalChange) count(yes, no uint64) {
-	t := event.ProposalTallied{ProposalID: c.id}
-	if c.tally != nil {
-		t = *c.tally
-	}
-	t.ForVotes, t.AgainstVotes, t.Complete = yes, no, true
-	c.tally = &t
 }
 
 func (p *Projection) flushProposals(b *batch) {

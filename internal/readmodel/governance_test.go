@@ -54,7 +54,8 @@ func TestProposals(t *testing.T) {
 		&event.ProposalExecuted{ProposalID: "PROP_1", TargetParam: "votingPeriodDays", NewValue: "21", ForVotes: 2, AgainstVotes: 1})
 	want.TallyFor, want.TallyBookmark, want.TallyComplete, want.Status, want.ClosedAt = 2, "carol", true, status.ProposalExecuted, &done
 	same(t, "executed", want, read("PROP_1"))
-	w.happen(&event.ProposalFailed{ProposalID: "PROP_2", ForVotes: 3, AgainstVotes: 4, Status: status.ProposalFailedExecution, Reason: "it is 21 already"})
+	w.happen(&event.ProposalTallied{ProposalID: "PROP_2", ForVotes: 3, AgainstVotes: 4, Bookmark: "dave", Complete: true},
+		&event.ProposalFailed{ProposalID: "PROP_2", ForVotes: 3, AgainstVotes: 4, Status: status.ProposalFailedExecution, Reason: "it is 21 already"})
 	if got := read("PROP_2"); got.Status != status.ProposalFailedExecution || got.TallyFor != 3 || got.TallyAgainst != 4 || got.Reason == "" || got.ClosedAt == nil {
 		t.Errorf("failed: %+v", got)
 	}

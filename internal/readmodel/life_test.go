@@ -282,7 +282,8 @@ func (l *life) vote() []event.Event {
 	switch l.rand.IntN(8) {
 	case 0:
 		delete(l.proposals, id)
-		return []event.Event{&event.ProposalFailed{ProposalID: id, ForVotes: 1, AgainstVotes: 2, Status: status.ProposalFailed, Reason: "too few"}}
+		return []event.Event{&event.ProposalTallied{ProposalID: id, ForVotes: 1, AgainstVotes: 2, Bookmark: "carol", Complete: true},
+			&event.ProposalFailed{ProposalID: id, ForVotes: 1, AgainstVotes: 2, Status: status.ProposalFailed, Reason: "too few"}}
 	case 1:
 		delete(l.proposals, id)
 		return []event.Event{

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"gxcoin.money/gx/protocol/account"
+	"gxcoin.money/gx/protocol/country"
 	"gxcoin.money/gx/protocol/qirat"
 	"gxcoin.money/gx/protocol/role"
 )
@@ -30,6 +31,15 @@ type BootstrapSystem struct{}
 // InitializeCountryData fixes countries and genesis slots, once.
 type InitializeCountryData struct {
 	Countries []CountryWeight `json:"countries"`
+}
+
+// AllCountries returns the command for the countries of this release.
+func AllCountries() *InitializeCountryData {
+	p := &InitializeCountryData{}
+	for _, c := range country.All() {
+		p.Countries = append(p.Countries, CountryWeight{c.Code, c.WeightE8})
+	}
+	return p
 }
 
 // CountryWeight is a country's share of the genesis slots times 10^8.

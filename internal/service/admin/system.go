@@ -15,7 +15,6 @@ import (
 	"gxcoin.money/gx/internal/service/door"
 	"gxcoin.money/gx/internal/service/people"
 	"gxcoin.money/gx/protocol/command"
-	"gxcoin.money/gx/protocol/country"
 )
 
 // bootstrap opens the ledger: pools and parameters, then the countries of this
@@ -33,10 +32,6 @@ func (s admin) bootstrap(ctx context.Context, _ *struct{}) (*door.Accepted, erro
 		return nil, problem.New(http.StatusConflict, "already_bootstrapped", "The system is open already.")
 	}
 	principal, route, key := door.Key(ctx)
-	countries := command.InitializeCountryData{}
-	for _, c := range country.All() {
-		countries.Countries = append(countries.Countries, command.CountryWeight{CountryCode: c.Code, WeightE8: c.WeightE8})
-	}
 	// One transaction, so that no crash opens a ledger without its countries. They
 	// share a lane, so the opening is applied first.
 	var stored outbox.Accepted
@@ -49,7 +44,7 @@ func (s admin) bootstrap(ctx context.Context, _ *struct{}) (*door.Accepted, erro
 			return err
 		}
 		_, _, err = s.Enqueue(ctx, tx, principal, route+" countries", key, door.Submission{
-			Payload: &countries, Request: struct{}{}, Receipt: door.Receipt{Message: "The countries are being fixed."},
+			Payload: command.AllCountries(), Request: struct{}{}, Receipt: door.Receipt{Message: "The countries are being fixed."},
 		})
 		return err
 	})
