@@ -54,7 +54,7 @@ func (u *up) startProcesses(ctx context.Context, listeners map[string]net.Listen
 
 	u.console.step("workers")
 	if err := errors.Join(
-		u.spawn("submitter", stageWorkers, submitterPlace, append([]string{"submit"}, arguments(u.fabric)...)...),
+		u.spawn("submitter", stageWorkers, submitterPlace, append(append([]string{"submit"}, u.scheduleSettings.arguments()...), arguments(u.fabric)...)...),
 		u.spawn("projector", stageWorkers, projectorPlace, append(append([]string{"project"}, u.guardSettings.arguments()...), arguments(u.fabric)...)...)); err != nil {
 		return err
 	}

@@ -96,8 +96,9 @@ func (c serveCmd) Run(ctx context.Context, p *program) error {
 }
 
 type submitCmd struct {
-	roleSettings   `embed:""`
-	ledgerSettings `embed:""`
+	roleSettings     `embed:""`
+	ledgerSettings   `embed:""`
+	scheduleSettings `embed:""`
 }
 
 // Run submits until it is stopped.
@@ -106,7 +107,7 @@ func (c submitCmd) Run(ctx context.Context, p *program) error {
 		if s.fabric, err = c.connection(); err != nil {
 			return err
 		}
-		return s.submitter(ctx, outbox.New(outbox.Options{}))
+		return s.submitter(ctx, c.scheduleSettings, outbox.New(outbox.Options{}))
 	})
 }
 

@@ -34,20 +34,21 @@ const owner = "owner"
 const openTimeout = time.Minute
 
 type upCmd struct {
-	DataDir        string        `placeholder:"DIR" default:"${data_dir}" help:"Where everything is kept: database, secrets, logs. By default ${default}."`
-	Ephemeral      bool          `help:"Keep everything in a temporary directory and remove it at the end. --data-dir is left alone."`
-	Processes      bool          `help:"Run each role as a process of its own, as in production, restarted when it ends."`
-	Host           string        `placeholder:"HOST" default:"127.0.0.1" help:"Address that the services listen on, 0.0.0.0 for all; by default ${default}."`
-	PortBase       portBase      `placeholder:"PORT" default:"3000" help:"The services take the seven ports above this one, ${default} by default; operations the one 90 above it, on 127.0.0.1. 0 takes any free ports."`
-	DatabaseURL    config.Secret `placeholder:"URL" help:"PostgreSQL to use instead of a private one: postgres://USER:PASSWORD@HOST/DATABASE, whose owner the user must be. Best given in a file."`
-	PostgresBin    string        `placeholder:"DIR" help:"Directory with the programs postgres and initdb. By default the newest that is found."`
-	Install        bool          `negatable:"" default:"true" help:"Install PostgreSQL with the system's packages when it is missing and we may. On by default."`
-	ReadyFile      string        `placeholder:"FILE" help:"Also write where everything is, in JSON, to this file as soon as GX is ready."`
-	LogFile        string        `placeholder:"FILE" help:"Where the logs go; - is standard error. By default log/gx.log in the data directory."`
-	logSettings    `embed:""`
-	ledgerSettings `embed:""`
-	fabricSettings `embed:""`
-	guardSettings  `embed:""`
+	DataDir          string        `placeholder:"DIR" default:"${data_dir}" help:"Where everything is kept: database, secrets, logs. By default ${default}."`
+	Ephemeral        bool          `help:"Keep everything in a temporary directory and remove it at the end. --data-dir is left alone."`
+	Processes        bool          `help:"Run each role as a process of its own, as in production, restarted when it ends."`
+	Host             string        `placeholder:"HOST" default:"127.0.0.1" help:"Address that the services listen on, 0.0.0.0 for all; by default ${default}."`
+	PortBase         portBase      `placeholder:"PORT" default:"3000" help:"The services take the seven ports above this one, ${default} by default; operations the one 90 above it, on 127.0.0.1. 0 takes any free ports."`
+	DatabaseURL      config.Secret `placeholder:"URL" help:"PostgreSQL to use instead of a private one: postgres://USER:PASSWORD@HOST/DATABASE, whose owner the user must be. Best given in a file."`
+	PostgresBin      string        `placeholder:"DIR" help:"Directory with the programs postgres and initdb. By default the newest that is found."`
+	Install          bool          `negatable:"" default:"true" help:"Install PostgreSQL with the system's packages when it is missing and we may. On by default."`
+	ReadyFile        string        `placeholder:"FILE" help:"Also write where everything is, in JSON, to this file as soon as GX is ready."`
+	LogFile          string        `placeholder:"FILE" help:"Where the logs go; - is standard error. By default log/gx.log in the data directory."`
+	logSettings      `embed:""`
+	ledgerSettings   `embed:""`
+	fabricSettings   `embed:""`
+	guardSettings    `embed:""`
+	scheduleSettings `embed:""`
 }
 
 // up is a run of "gx up".
@@ -205,7 +206,7 @@ func (u *up) start(ctx context.Context) error {
 		return err
 	}
 	u.pool, u.outbox = f.pool, f.outbox
-	if err := errors.Join(u.submitter(ctx, f.outbox), u.projector(ctx, u.guardSettings)); err != nil {
+	if err := errors.Join(u.submitter(ctx, u.scheduleSettings, f.outbox), u.projector(ctx, u.guardSettings)); err != nil {
 		return err
 	}
 	if err := u.openLedger(ctx); err != nil {
