@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -144,7 +145,7 @@ func (n *Network) Renew(ctx context.Context) error {
 		return err
 	}
 	defer lock.Close()
-	n.o.RenewBefore = n.o.CertificateLife + time.Hour // all are due
+	n.o.RenewBefore = math.MaxInt64 // all are due
 	err = n.read(n.topology)
 	if err == nil {
 		err = n.prepare()

@@ -27,7 +27,7 @@ func (n *Network) Shell(user string) ([]Variable, error) {
 	}
 	return []Variable{
 		{"FABRIC_CFG_PATH", n.configDir(first)},
-		{"FABRIC_LOGGING_SPEC", "error"},
+		{"FABRIC_LOGGING_SPEC", "chaincodeCmd=info:error"}, // it tells the result
 		{"CORE_PEER_LOCALMSPID", org.MSP},
 		{"CORE_PEER_MSPCONFIGPATH", org.MSPDir(user)},
 		{"CORE_PEER_ADDRESS", first.address},
