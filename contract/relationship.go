@@ -9,13 +9,9 @@ import (
 	"gxcoin.money/gx/protocol/trust"
 )
 
-const (
-	// maxRelationships bounds the confirmed relationships of a person, which a
-	// trust score is made of.
-	maxRelationships = 500
-	// retryRelationship is how long a rejected claim cannot be made again.
-	retryRelationship = 7 * 24 * time.Hour
-)
+// maxRelationships bounds the confirmed relationships of a person, which a trust
+// score is made of.
+const maxRelationships = 500
 
 // Relationship is what one person claims to be to another: "subject is
 // <type> object". The subject asked for it.
@@ -93,7 +89,7 @@ func requestRelationship(t *tx, p *command.RequestRelationship) (any, error) {
 	switch {
 	case old.open():
 		return nil, refuse(CodeAlreadyExists, "relationship %s already exists", old.RelationshipID)
-	case old != nil && old.Status == status.RelationshipRejected && t.now.Before(old.EndedAt.Add(retryRelationship)):
+	case old != nil && old.Status == status.RelationshipRejected && t.now.Before(old.EndedAt.Add(trust.Retry)):
 		return nil, refuse(CodeInvalidState, "relationship %s was rejected less than 7 days ago", old.RelationshipID)
 	}
 	if claim.Relation.Symmetric() {

@@ -6,6 +6,7 @@ package trust
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"gxcoin.money/gx/protocol/gxid"
 )
@@ -49,6 +50,9 @@ func ParseRelation(s string) (Relation, error) {
 	}
 	return "", ErrRelation
 }
+
+// Retry is how long a rejected claim cannot be made again.
+const Retry = 7 * 24 * time.Hour
 
 // Symmetric reports whether the relation reads the same from both sides, so
 // that two people need it once.
@@ -114,6 +118,35 @@ func (r Relationship) ID() string { return r.Subject + ":" + string(r.Relation) 
 
 // Mirror returns the same relation asked for by the other side.
 func (r Relationship) Mirror() Relationship { return Relationship{r.Object, r.Relation, r.Subject} }
+
+// Seen returns what the other person is to one of the two ends.
+func (r Relationship) Seen(by string) Label {
+	other, parent := r.Object, r.Relation == ChildOf
+	if by == r.Object {
+		other, parent = r.Subject, r.Relation != ChildOf
+	}
+	switch r.Relation {
+	case SpouseOf:
+		return Spouse
+	case SiblingOf:
+		return Sibling
+	case FriendOf:
+		return Friend
+	case BusinessPartnerOf:
+		return BusinessPartner
+	case DirectorWith:
+		return Director
+	case WorkplaceAssociateOf:
+		return WorkplaceAssociate
+	}
+	if !parent {
+		return Child
+	}
+	if id, err := gxid.Parse(other); err == nil && id.Gender == gxid.Female {
+		return Mother
+	}
+	return Father
+}
 
 // ParseID reads what Relationship.ID wrote: two different people and a
 // relation. Its error is ErrID.

@@ -54,6 +54,44 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+// Whoever is asked sees the other end, whichever of the two asked for it.
+func TestSeen(t *testing.T) {
+	for _, id := range []string{alice, bob} {
+		if _, err := gxid.Parse(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parent := func(id string) Label {
+		if p, _ := gxid.Parse(id); p.Gender == gxid.Female {
+			return Mother
+		}
+		return Father
+	}
+	if parent(alice) == parent(bob) {
+		t.Fatal("one of them must be a woman, the other a man")
+	}
+	for _, c := range []struct {
+		relation        Relation
+		subject, object Label // what the subject sees, and the object
+	}{
+		{ChildOf, parent(bob), Child},
+		{FatherOf, Child, parent(alice)},
+		{MotherOf, Child, parent(alice)},
+		{ParentOf, Child, parent(alice)},
+		{SpouseOf, Spouse, Spouse},
+		{SiblingOf, Sibling, Sibling},
+		{FriendOf, Friend, Friend},
+		{BusinessPartnerOf, BusinessPartner, BusinessPartner},
+		{DirectorWith, Director, Director},
+		{WorkplaceAssociateOf, WorkplaceAssociate, WorkplaceAssociate},
+	} {
+		r := Relationship{alice, c.relation, bob}
+		if s, o := r.Seen(alice), r.Seen(bob); s != c.subject || o != c.object {
+			t.Errorf("%s: %s and %s, want %s and %s", c.relation, s, o, c.subject, c.object)
+		}
+	}
+}
+
 func TestRelationshipID(t *testing.T) {
 	r := Relationship{alice, SpouseOf, bob}
 	if got, err := ParseID(r.ID()); err != nil || got != r || r.ID() != alice+":SPOUSE_OF:"+bob {
