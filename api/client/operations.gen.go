@@ -1072,7 +1072,7 @@ type GovernanceParametersResponse struct {
 // GovernanceVoteRequest defines model for GovernanceVoteRequest.
 type GovernanceVoteRequest struct {
 	// Vote true is for the proposal; no other spelling of it will do
-	Vote any `json:"vote"`
+	Vote bool `json:"vote"`
 }
 
 // HealthResponse defines model for HealthResponse.
@@ -2043,11 +2043,11 @@ type Rule struct {
 
 // RuleRequest defines model for RuleRequest.
 type RuleRequest struct {
-	Rule RuleStruct `json:"rule"`
+	Rule RuleTerms `json:"rule"`
 }
 
-// RuleStruct defines model for RuleStruct.
-type RuleStruct struct {
+// RuleTerms defines model for RuleTerms.
+type RuleTerms struct {
 	// AmountThreshold The rule is for amounts above it; one of the same threshold is replaced
 	//
 	// Examples: 0

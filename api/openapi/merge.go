@@ -3,6 +3,7 @@
 package openapi
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -13,6 +14,11 @@ import (
 )
 
 //go:generate go test . -run ^TestDocuments$ -update
+
+// All is gx.json.
+//
+//go:embed gx.json
+var All []byte
 
 // Shared tags the operations that every service has.
 const Shared = "every service"

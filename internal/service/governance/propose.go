@@ -21,7 +21,7 @@ type submitInput struct {
 		ProposerID  string `json:"proposerId,omitzero" maxLength:"64" doc:"When given, your own profile id"`
 		Title       string `json:"title,omitzero" maxLength:"200" doc:"Made of parameter and value when absent"`
 		Description string `json:"description,omitzero" maxLength:"2000"`
-	} `name:"SubmitProposalRequest"`
+	}
 }
 
 func (s governance) submit(ctx context.Context, in *submitInput) (*door.Accepted, error) {

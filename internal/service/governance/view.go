@@ -26,7 +26,7 @@ type GovernableParameter struct {
 type parametersOutput struct {
 	Body struct {
 		Parameters []GovernableParameter `json:"parameters"`
-	} `name:"GovernableParameters"`
+	}
 }
 
 func (s governance) parameters(ctx context.Context, _ *struct{}) (*parametersOutput, error) {
@@ -121,7 +121,7 @@ type listOutput struct {
 		Proposals  []Proposal `json:"proposals"`
 		NextCursor string     `json:"nextCursor,omitzero"`
 		HasMore    bool       `json:"hasMore"`
-	} `name:"Proposals"`
+	}
 }
 
 func (s governance) list(ctx context.Context, in *listInput) (*listOutput, error) {

@@ -19,7 +19,7 @@ type voteInput struct {
 	ProposalID string `path:"proposalId" maxLength:"200"`
 	Body       struct {
 		Vote bool `json:"vote" doc:"true is for the proposal; no other spelling of it will do"`
-	} `name:"VoteRequest"`
+	}
 }
 
 func (s governance) vote(ctx context.Context, in *voteInput) (*door.Accepted, error) {

@@ -30,7 +30,7 @@ type proposeInput struct {
 		OrgType        string   `json:"orgType" enum:"BUSINESS,NGO,GOVERNMENT,business,nonprofit,government" doc:"The words in lower case are aliases"`
 		Country        string   `json:"country,omitzero" pattern:"^[A-Z]{2}$" patternDescription:"a two-letter country code in upper case" doc:"Of a person's own nationality when absent"`
 		StakeholderIDs []string `json:"stakeholderIds" minItems:"1" maxItems:"100" doc:"Profile ids or GX ids; yours is among them unless you are staff"`
-	} `name:"ProposeOrganizationRequest"`
+	}
 }
 
 // kinds are the types of organizations under all their names.
@@ -205,7 +205,7 @@ type lockInput struct {
 	OrgID string `path:"orgId" maxLength:"64"`
 	Body  struct {
 		Reason string `json:"reason" minLength:"10" maxLength:"500" doc:"Why, for the record"`
-	} `name:"LockOrganizationRequest"`
+	}
 }
 
 func (s organization) lock(ctx context.Context, in *lockInput) (*door.Accepted, error) {

@@ -25,7 +25,7 @@ type initiateInput struct {
 		FromID   string       `json:"fromId,omitzero" maxLength:"64" doc:"The treasury that pays, when the organization is the government that controls it" example:"treasury_CH"`
 		Amount   qirat.Amount `json:"amount" pattern:"^[1-9][0-9]{0,18}$" patternDescription:"decimal digits: a whole number of Qirat above 0" example:"1500000"`
 		Remark   string       `json:"remark,omitzero" maxLength:"140" doc:"Shown to both sides"`
-	} `name:"OrganizationPayment"`
+	}
 }
 
 func (s organization) initiate(ctx context.Context, in *initiateInput) (*door.Accepted, error) {
@@ -240,7 +240,7 @@ type rejectInput struct {
 	PendingTxID string `path:"pendingTxId" maxLength:"200"`
 	Body        struct {
 		Reason string `json:"reason" minLength:"10" maxLength:"1000" doc:"Why, for the others"`
-	} `name:"RejectTransactionRequest"`
+	}
 }
 
 func (s organization) reject(ctx context.Context, in *rejectInput) (*door.Accepted, error) {

@@ -151,7 +151,7 @@ type pendingOutput struct {
 		PendingTransactions []MultiSig `json:"pendingTransactions"`
 		NextCursor          string     `json:"nextCursor,omitzero"`
 		HasMore             bool       `json:"hasMore"`
-	} `name:"PendingTransactions"`
+	}
 }
 
 func (s organization) pending(ctx context.Context, in *pendingListInput) (*pendingOutput, error) {

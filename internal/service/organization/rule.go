@@ -62,15 +62,18 @@ func (s organization) rules(ctx context.Context, in *orgInput) (*rulesOutput, er
 	return &out, err
 }
 
+// RuleTerms are terms to come into force.
+type RuleTerms struct {
+	AmountThreshold   qirat.Amount `json:"amountThreshold" pattern:"^(0|[1-9][0-9]{0,18})$" patternDescription:"decimal digits: a whole number of Qirat" doc:"The rule is for amounts above it; one of the same threshold is replaced" example:"0"`
+	RequiredApprovers int          `json:"requiredApprovers" minimum:"1" maximum:"100"`
+	ApproverGroup     []string     `json:"approverGroup" minItems:"1" maxItems:"100" doc:"Profile ids or GX ids of stakeholders"`
+}
+
 type ruleInput struct {
 	OrgID string `path:"orgId" maxLength:"64"`
 	Body  struct {
-		Rule struct {
-			AmountThreshold   qirat.Amount `json:"amountThreshold" pattern:"^(0|[1-9][0-9]{0,18})$" patternDescription:"decimal digits: a whole number of Qirat" doc:"The rule is for amounts above it; one of the same threshold is replaced" example:"0"`
-			RequiredApprovers int          `json:"requiredApprovers" minimum:"1" maximum:"100"`
-			ApproverGroup     []string     `json:"approverGroup" minItems:"1" maxItems:"100" doc:"Profile ids or GX ids of stakeholders"`
-		} `json:"rule" name:"RuleTerms"`
-	} `name:"DefineAuthRuleRequest"`
+		Rule RuleTerms `json:"rule"`
+	}
 }
 
 func (s organization) defineRule(ctx context.Context, in *ruleInput) (*door.Accepted, error) {
