@@ -186,7 +186,7 @@ func (s *system) call(doorName, method, path, bearer string, body any, header ..
 			a.text("requestId") != w.Header().Get("X-Request-Id") || w.Header().Get("Cache-Control") != "no-store" {
 			s.t.Errorf("%s %s: not a whole problem: %d %v %s", method, path, w.Code, w.Header(), w.Body)
 		}
-	} else if contentType == "application/x-ndjson" || contentType == "text/event-stream" { // no JSON
+	} else if contentType == "application/x-ndjson" || strings.HasPrefix(contentType, "text/") { // no JSON
 		return a
 	} else if w.Code == http.StatusNoContent {
 		return a
