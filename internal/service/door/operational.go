@@ -85,6 +85,7 @@ func (d *Door) operational() {
 			b, err := document()
 			return &documentOutput{Type: "application/json", Body: b}, err
 		})
+	d.documentation()
 }
 
 type documentOutput struct {
