@@ -1,0 +1,518 @@
+package service_test
+
+import (
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"gxcoin.money/gx/internal/platform/problem"
+	"gxcoin.money/gx/internal/platform/token"
+	"gxcoin.money/gx/internal/service"
+	"gxcoin.money/gx/internal/service/door"
+)
+
+var (
+	fuzzSeed     = flag.Uint64("contract.seed", 1, "seed of the hostile requests")
+	fuzzRequests = flag.Int("contract.requests", 20, "hostile requests for each operation")
+)
+
+// TestHostileRequests sends requests made from the OpenAPI documents and then
+// broken to every operation. None is a fault of ours, what is refused is refused
+// with a whole problem and has changed nothing, and what the document forbids is
+// not accepted.
+func TestHostileRequests(t *testing.T) {
+	s := newSystem(t)
+	s.open()
+	f := &fuzzer{system: s, own: s.person("Ada", "CH", gx(500)), other: s.person("Bob", "GH", gx(500)), newcomer: s.person("Eve", "LK", nil)}
+	f.fingerprint = s.fingerprint()
+	operations, accepted := map[string]bool{}, 0
+	for _, d := range service.Doors {
+		document := f.document(d.Name)
+		for _, r := range s.doors[d.Name].Routes {
+			op, ok := lookup(document, "paths", r.URL(), strings.ToLower(r.Method)).(map[string]any)
+			if !ok {
+				if !r.Hidden {
+					t.Errorf("%s %s is not in the document", r.Method, r.URL())
+				}
+				continue
+			}
+			if operations[r.Method+r.URL()] {
+				continue // every service has it
+			}
+			operations[r.Method+r.URL()] = true
+			t.Run(d.Name+"/"+r.ID, func(t *testing.T) {
+				s.t = t
+				h := fnv.New64()
+				_, _ = h.Write([]byte(d.Name + r.ID)) // never fails
+				f.rand = rand.New(rand.NewPCG(*fuzzSeed, h.Sum64()))
+				f.schemas, _ = lookup(document, "components", "schemas").(map[string]any)
+				f.enter(r)
+				for range *fuzzRequests {
+					if f.attack(t, d.Name, r, op) {
+						accepted++
+						f.enter(r) // it may have ended a session
+					}
+				}
+			})
+		}
+	}
+	s.t = t
+	if len(operations) < 90 || accepted < len(operations) {
+		t.Errorf("%d operations accepted %d requests: the requests are too far from what is right", len(operations), accepted)
+	}
+	t.Logf("%d operations, %d requests each, %d accepted", len(operations), *fuzzRequests, accepted)
+	if log := s.log.String(); strings.Contains(log, "panic in a handler") {
+		t.Errorf("a handler has panicked:\n%s", log)
+	}
+}
+
+type fuzzer struct {
+	*system
+	own, other, newcomer person
+	rand                 *rand.Rand
+	schemas              map[string]any
+	bearers              []string // from whom requests come
+
+	fingerprint func() map[string]string
+	tables      map[string]string // what was in them
+	mark        string            // when
+}
+
+func (f *fuzzer) document(doorName string) map[string]any {
+	w := httptest.NewRecorder()
+	f.doors[doorName].ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
+	var document map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &document); err != nil {
+		f.t.Fatal(err)
+	}
+	return document
+}
+
+// fingerprint returns a function that tells what is in every table.
+func (s *system) fingerprint() func() map[string]string {
+	var query string
+	s.scan(`SELECT string_agg(format('SELECT %L AS name, count(*) || '' rows, sum '' || coalesce(sum(hashtextextended(t::text, 0)), 0) AS sum FROM %I.%I t',
+			schemaname || '.' || tablename, schemaname, tablename), ' UNION ALL ')
+		FROM pg_tables WHERE schemaname IN ('app', 'read')`, nil, &query)
+	return func() map[string]string {
+		rows, err := s.owner.Query(s.t.Context(), query)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		defer rows.Close()
+		tables := map[string]string{}
+		for rows.Next() {
+			var name, sum string
+			if err := rows.Scan(&name, &sum); err != nil {
+				s.t.Fatal(err)
+			}
+			tables[name] = sum
+		}
+		if rows.Err() != nil {
+			s.t.Fatal(rows.Err())
+		}
+		return tables
+	}
+}
+
+// written returns a number that is the same as before when nobody has written anything.
+func (s *system) written() (next string) {
+	s.scan(`SELECT pg_snapshot_xmax(pg_current_snapshot())::text`, nil, &next)
+	return next
+}
+
+// counted are the tables in which a refusal leaves its mark, by operation: what
+// guesses passwords and codes is counted, and a stolen refresh token ends its session.
+var counted = map[string][]string{
+	"login": {"app.login_failures"}, "staffLogin": {"app.staff"}, "verifyMfa": {"app.staff", "app.mfa_challenges"},
+}
+
+// attack sends one request and reports whether it was accepted.
+func (f *fuzzer) attack(t *testing.T, doorName string, route door.Route, op map[string]any) bool {
+	r, body := f.request(route, op)
+	w := httptest.NewRecorder()
+	f.doors[doorName].ServeHTTP(w, r)
+	describe := func() string {
+		headers := maps.Clone(r.Header)
+		headers.Del("Authorization")
+		return fmt.Sprintf("%s %s\n%.300v\n%.600q\nis answered with %d %.600s", r.Method, r.URL, headers, body, w.Code, w.Body)
+	}
+	if w.Code >= 500 && !(w.Code == http.StatusServiceUnavailable && route.Path == "//readyz") {
+		t.Errorf("a fault of ours: %s", describe())
+	}
+	for _, secret := range []string{"SQLSTATE", "pgx", "goroutine", ".go:", "runtime error", "syntax error"} {
+		if strings.Contains(w.Body.String(), secret) {
+			t.Errorf("the answer shows our inside (%s): %s", secret, describe())
+		}
+	}
+	if w.Code >= 300 && w.Code < 400 {
+		return false // the mux knows a cleaner path
+	}
+	if wrong := f.examine(doorName, r, w); wrong != "" {
+		t.Errorf("%s: %s", wrong, describe())
+	}
+	if w.Code >= 400 {
+		if f.mark != f.written() {
+			tables := f.fingerprint()
+			for name, sum := range tables {
+				if sum != f.tables[name] && !slices.Contains(counted[route.ID], name) {
+					t.Errorf("it was refused, but %s has changed: %s", name, describe())
+				}
+			}
+			f.mark, f.tables = f.written(), tables
+		}
+		return false
+	}
+	if schema := bodySchema(op); schema != nil {
+		if err := f.contracts[doorName].checkBody(route, body); err != nil {
+			t.Errorf("it was accepted, but the document forbids it (%v): %s", err, describe())
+		}
+	}
+	return true
+}
+
+// request makes a request as the document wants it, and then breaks it somewhere.
+func (f *fuzzer) request(route door.Route, op map[string]any) (*http.Request, string) {
+	path, query, header := route.URL(), url.Values{}, http.Header{"User-Agent": {"test"}}
+	breaks := f.rand.IntN(3) // how many places
+	harm := func() bool {
+		if breaks > 0 && f.rand.IntN(3) == 0 {
+			breaks--
+			return true
+		}
+		return false
+	}
+	parameters, _ := op["parameters"].([]any)
+	for _, p := range parameters {
+		p := p.(map[string]any)
+		name, in := p["name"].(string), p["in"].(string)
+		schema, _ := p["schema"].(map[string]any)
+		value := f.parameter(name, schema)
+		if harm() {
+			value = f.text()
+		}
+		switch in {
+		case "path":
+			if value == "" {
+				value = "-" // another route otherwise
+			}
+			path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(value))
+		case "query":
+			if p["required"] == true || f.rand.IntN(2) == 0 {
+				query.Add(name, value)
+			}
+		case "header":
+			header.Set(name, value)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(hostileHeaders)) {
+		if f.rand.IntN(4) == 0 && harm() {
+			header.Set(name, f.oneOf(hostileHeaders[name]...))
+		}
+	}
+	if harm() {
+		query.Add(f.text(), f.text())
+	}
+	body := ""
+	if schema := bodySchema(op); schema != nil {
+		value := f.value("", schema, 0, harm)
+		raw, err := json.Marshal(value, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		body = string(raw)
+		if harm() {
+			body = f.mangle(body)
+		}
+		header.Set("Content-Type", "application/json")
+		if harm() {
+			header.Set("Content-Type", f.oneOf("text/plain", "application/xml", "", "application/json; charset=utf-16", "multipart/form-data", f.text()))
+		}
+	}
+	if op["security"] != nil && !harm() {
+		header.Set("Authorization", "Bearer "+f.oneOf(f.bearers...))
+	}
+	target := &url.URL{Path: path, RawQuery: query.Encode()}
+	if unescaped, err := url.PathUnescape(path); err == nil {
+		target.Path, target.RawPath = unescaped, path
+	}
+	r := httptest.NewRequest(route.Method, "/", strings.NewReader(body))
+	r.URL, r.Header, r.RequestURI = target, header, target.RequestURI()
+	return r, body
+}
+
+// enter logs those in who may use the route, as a rule.
+func (f *fuzzer) enter(route door.Route) {
+	f.bearers = []string{f.session(token.Customers, f.other.profile), f.session(token.Customers, f.newcomer.profile)}
+	if p := route.Policy; p.Customer || p.Object != door.NoObject || p.Public {
+		f.bearers = append(f.bearers, f.session(token.Customers, f.own.profile), f.session(token.Customers, f.own.profile))
+	}
+	if route.Policy.Staff != 0 || route.Policy.Object != door.NoObject {
+		_, owner := f.staff(door.SuperOwner)
+		_, admin := f.staff(door.SuperAdmin)
+		f.bearers = append(f.bearers, owner, owner, owner, admin)
+	}
+	f.tables = f.fingerprint()
+	f.mark = f.written()
+}
+
+var hostileHeaders = map[string][]string{
+	"Idempotency-Key": {"", "short", strings.Repeat("k", 300), "with\x00nul-and-more", "ключ-который-длинный", "'; DROP TABLE app.commands; --"},
+	"Authorization":   {"", "Bearer", "Bearer ", "bearer x", "Basic b3duZXI6eA==", "Bearer a.b.c", "Bearer eyJhbGciOiJub25lIn0.e30.", "Bearer " + strings.Repeat("x", 8000), "Bearer \xff\xfe"},
+	"X-Request-Id":    {"a\nb: c", strings.Repeat("r", 5000), "\x00", "<script>"},
+	"Traceparent":     {"00-0-0-0", "00-" + strings.Repeat("f", 32) + "-" + strings.Repeat("f", 16) + "-ff", "zz", strings.Repeat("0", 5000)},
+	"Tracestate":      {strings.Repeat("a=b,", 3000), "=", "\xff"},
+	"Gx-After":        {"", "x", "00000000-0000-0000-0000-00000000000", "1' OR '1'='1"},
+	"Prefer":          {"wait", "wait=", "wait=-1", "wait=99999999999999999999", "wait=0x5", "respond-async, wait=\"", strings.Repeat("wait=0,", 900)},
+	"Accept":          {"text/html", "*/*;q=0", "application/xml", strings.Repeat("a/b,", 2000), "\xff"},
+	"X-Forwarded-For": {"999.1.1.1", "::1, 127.0.0.1", strings.Repeat("10.0.0.1,", 900), "unknown", "\x00"},
+	"If-None-Match":   {"*", "\"", "W/\"" + strings.Repeat("e", 4000) + "\""},
+	"Range":           {"bytes=0-0,1-1,2-2", "bytes=-1"},
+	"Last-Event-Id":   {"-1", "99999999999999999999", "x"},
+	"Content-Length":  {"-1"},
+}
+
+func (f *fuzzer) oneOf(values ...string) string { return values[f.rand.IntN(len(values))] }
+
+// text returns a string that breaks what is not careful.
+func (f *fuzzer) text() string {
+	return f.oneOf("", " ", "-", "\x00", "a\x00b", "\n\r\t", "\u202eabc", "e\u0301", "\u0130", "ẞ", "👩‍👩‍👧‍👦", "\ufeff", "\ufdd0", "١٢٣", "ＡＢ",
+		strings.Repeat("A", 300), strings.Repeat("é", 3000), strings.Repeat("x", 70_000), "'; DROP TABLE app.people; --", "' OR 1=1", "%", "_", "\\", "\"",
+		"../../etc/passwd", "..", "%00", "%2e%2e%2f", "${x}", "<script>", "{}", "null", "true", "me", "NaN", "Infinity", "-0", "-1", "0", "00", "+1", "1.5", "1e9", "1_000",
+		"0x10", "9007199254740993", "9223372036854775808", "18446744073709551617", strings.Repeat("9", 400), "2026-02-30", "2026-13-45T99:99:99Z", "0000-00-00", "9999-12-31",
+		"00000000-0000-0000-0000-000000000000", "{"+uuid.Nil.String()+"}", f.own.gx, f.other.profile.String(), "SYSTEM_GX_POOL", "a@b", "=?utf-8?q?a?=@example.org")
+}
+
+// known returns what a member or parameter of this name holds in a right request.
+func (f *fuzzer) known(name string) string {
+	switch name {
+	case "profileId", "borrowerId":
+		return f.oneOf(f.own.profile.String(), "me", f.own.gx)
+	case "userId", "userIds":
+		return f.oneOf(f.own.profile.String(), f.other.profile.String(), f.newcomer.profile.String())
+	case "walletId", "toID", "toUserId":
+		return f.oneOf(f.own.gx, f.other.gx)
+	case "fromUserId":
+		return f.own.gx
+	case "countryCode", "country":
+		return f.oneOf("CH", "GH")
+	case "paramId", "paramID":
+		return "fee.b2b.local"
+	case "amount":
+		return f.oneOf("1", "1000", "1000000", "499000000")
+	case "email":
+		return fmt.Sprintf("x%d@example.org", f.rand.Uint64())
+	case "username":
+		return fmt.Sprintf("x%d", f.rand.Uint64())
+	case "password", "currentPassword", "newPassword", "confirmPassword":
+		return secret
+	case "dateOfBirth":
+		return "1990-02-28"
+	case "gender":
+		return "FEMALE"
+	case "fname", "lname", "displayName":
+		return "Grace"
+	case "Idempotency-Key":
+		return fmt.Sprintf("hostile-%d", f.rand.Uint64())
+	case "reason", "notes", "remark":
+		return "Because of a good reason."
+	case "commandId", "adminId", "approvalId", "sessionId", "id":
+		return uuid.NewString()
+	}
+	return ""
+}
+
+// parameter returns a right value of a parameter outside the body.
+func (f *fuzzer) parameter(name string, schema map[string]any) string {
+	if text := f.known(name); text != "" {
+		return text
+	}
+	if text, ok := f.value(name, schema, 0, func() bool { return false }).(string); ok {
+		return text
+	}
+	return "1"
+}
+
+// maxNesting bounds what is generated from schemas that contain themselves.
+const maxNesting = 8
+
+// value returns a value as a schema wants it, but for what is harmed.
+func (f *fuzzer) value(name string, schema map[string]any, depth int, harm func() bool) any {
+	if ref, ok := schema["$ref"].(string); ok {
+		schema, _ = f.schemas[strings.TrimPrefix(ref, "#/components/schemas/")].(map[string]any)
+	}
+	if harm() || depth > maxNesting {
+		return f.hostile()
+	}
+	if values, ok := schema["enum"].([]any); ok {
+		return values[f.rand.IntN(len(values))]
+	}
+	kind, _ := schema["type"].(string)
+	if kinds, ok := schema["type"].([]any); ok {
+		kind, _ = kinds[f.rand.IntN(len(kinds))].(string)
+	}
+	switch kind {
+	case "object":
+		out := map[string]any{}
+		required, _ := schema["required"].([]any)
+		properties, _ := schema["properties"].(map[string]any)
+		for _, member := range slices.Sorted(maps.Keys(properties)) {
+			needed := slices.Contains(required, any(member))
+			if harm() && needed || !needed && f.rand.IntN(2) == 0 {
+				continue
+			}
+			out[member] = f.value(member, properties[member].(map[string]any), depth+1, harm)
+		}
+		if harm() {
+			out[f.text()] = f.hostile()
+		}
+		return out
+	case "array":
+		items, _ := schema["items"].(map[string]any)
+		out := []any{}
+		n := 1 + f.rand.IntN(2)
+		if harm() {
+			n = []int{0, 101, 1001}[f.rand.IntN(3)]
+		}
+		for range n {
+			out = append(out, f.value(name, items, depth+1, harm))
+		}
+		return out
+	case "string":
+		return f.string(name, schema)
+	case "integer", "number":
+		low, _ := schema["minimum"].(float64)
+		return int64(low) + f.rand.Int64N(3)
+	case "boolean":
+		return f.rand.IntN(2) == 0
+	case "null":
+		return nil
+	}
+	return map[string]any{}
+}
+
+func (f *fuzzer) string(name string, schema map[string]any) string {
+	if text := f.known(name); text != "" {
+		return text
+	}
+	if examples, ok := schema["examples"].([]any); ok {
+		if text, ok := examples[0].(string); ok {
+			return text
+		}
+	}
+	switch schema["format"] {
+	case "uuid":
+		return uuid.NewString()
+	case "date-time":
+		return "2026-03-01T12:00:00Z"
+	}
+	if pattern, _ := schema["pattern"].(string); strings.Contains(pattern, "{64}") {
+		return strings.Repeat("0a", 32)
+	}
+	least, _ := schema["minLength"].(float64)
+	return strings.Repeat("a", max(int(least), 3))
+}
+
+// hostile returns a value of any type.
+func (f *fuzzer) hostile() any {
+	switch f.rand.IntN(12) {
+	case 0:
+		return nil
+	case 1:
+		return f.rand.IntN(2) == 0
+	case 2:
+		return jsontext.Value(f.oneOf("-1", "0", "1.5", "-0", "1e-9", "1e308", "1e400", "9007199254740993", "9223372036854775808", "-9223372036854775809", strings.Repeat("9", 500)))
+	case 3:
+		return []any{}
+	case 4:
+		return map[string]any{}
+	case 5:
+		n := []int{3, 30, 5000}[f.rand.IntN(3)]
+		return jsontext.Value(strings.Repeat("[", n) + strings.Repeat("]", n))
+	case 6:
+		return slices.Repeat([]any{f.text()}, []int{2, 500}[f.rand.IntN(2)])
+	}
+	return f.text()
+}
+
+// mangle breaks the text of a body.
+func (f *fuzzer) mangle(body string) string {
+	at := f.rand.IntN(len(body) + 1)
+	inside := strings.TrimSuffix(strings.TrimPrefix(body, "{"), "}")
+	return f.oneOf("", "null", "[]", "{", "{}", "\"", "0", body[:at], body[:at]+"\xff"+body[at:], body[:at]+"\x00"+body[at:], body[:at]+`\ud800`+body[at:],
+		"\ufeff"+body, body+body, body+"x", body+strings.Repeat(" ", 70_000), "["+body+"]", "{"+inside+","+inside+"}", "{"+inside+",}", "/**/"+body,
+		strings.ReplaceAll(body, `"`, "'"), strings.ToUpper(body), strings.Repeat(`{"a":`, 6000), strings.Repeat("[", 60_000), `{"__proto__":{}}`)
+}
+
+func lookup(v any, path ...string) any {
+	for _, name := range path {
+		m, _ := v.(map[string]any)
+		v = m[name]
+	}
+	return v
+}
+
+func bodySchema(op map[string]any) map[string]any {
+	schema, _ := lookup(op, "requestBody", "content", "application/json", "schema").(map[string]any)
+	return schema
+}
+
+// examine returns what is wrong with an answer.
+func (f *fuzzer) examine(doorName string, r *http.Request, w *httptest.ResponseRecorder) string {
+	contentType := w.Header().Get("Content-Type")
+	if w.Code >= 400 {
+		var p map[string]any
+		err := json.Unmarshal(w.Body.Bytes(), &p)
+		whole := err == nil && contentType == problem.MediaType && w.Header().Get("Cache-Control") == "no-store" &&
+			p["status"] == float64(w.Code) && p["success"] == false && p["requestId"] == w.Header().Get("X-Request-Id")
+		for _, name := range []string{"type", "title", "detail", "code"} {
+			text, _ := p[name].(string)
+			whole = whole && text != ""
+		}
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/readyz") && (whole || w.Code == http.StatusServiceUnavailable):
+			return "" // its report has another status when something is missing
+		case !whole:
+			return fmt.Sprintf("not a whole problem (%s, %v)", contentType, err)
+		}
+	} else if !utf8.Valid(w.Body.Bytes()) {
+		return "not UTF-8"
+	}
+	if err := f.contracts[doorName].check(r, w.Code, contentType, w.Body.String()); err != nil {
+		return fmt.Sprintf("not as documented (%v)", err)
+	}
+	return ""
+}
+
+// checkBody returns what of a request is not as documented.
+func (c *contract) checkBody(route door.Route, body string) error {
+	if body == "" {
+		return nil // where it is optional
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	schema, err := c.compiler.Compile("doc.json#/paths/" + strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(route.URL()) + "/" +
+		strings.ToLower(route.Method) + "/requestBody/content/application~1json/schema")
+	if err != nil {
+		return err
+	}
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	return schema.Validate(value)
+}
