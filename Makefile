@@ -30,9 +30,16 @@ deps: build ## Install what the tests need and this machine lacks
 	@bin/gx doctor --install --for=test
 
 .PHONY: test
-test: deps lint fabric-tools $(GOTESTSUM) ## Run every test
+test: deps lint fabric-tools newman $(GOTESTSUM) ## Run every test
 	@echo "SKIPPED: the race detector (make test RACE=-race) and Fabric's failures (make fabric-test)"
 	GX_REQUIRE_POSTGRES=1 $(GOTESTSUM) --format=pkgname-and-test-fails --packages=./... -- $(RACE) -timeout=20m $(TESTFLAGS)
+
+.PHONY: newman
+newman: ## Install newman, which plays the Postman collection; SKIPPED, loudly, without npm
+	@if ! command -v npm >/dev/null; then echo "SKIPPED: the Postman collection is not played: npm is not here"; \
+	elif ! cmp -s tools/newman/package-lock.json .bin/newman/package-lock.json || ! test -x .bin/newman/node_modules/.bin/newman; then \
+		mkdir -p .bin/newman && cp tools/newman/package*.json .bin/newman/ && cd .bin/newman && npm ci --ignore-scripts --no-audit --no-fund --silent || \
+		echo "SKIPPED: the Postman collection is not played: npm can't install newman"; fi
 
 .PHONY: crash
 crash: ## Kill the real processes under load, 27 times, and count every Qirat

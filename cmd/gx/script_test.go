@@ -56,8 +56,12 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "postgres" {
+			switch cond {
+			case "postgres":
 				return missing == nil, nil
+			case "newman":
+				_, err := os.Stat(newmanPath)
+				return err == nil, nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
@@ -66,6 +70,7 @@ func TestScripts(t *testing.T) {
 			"get":      get,
 			"login":    logIn,
 			"field":    field,
+			"newman":   newman,
 			"pick":     pick,
 			"code":     code,
 			"busy":     busy,
@@ -75,6 +80,7 @@ func TestScripts(t *testing.T) {
 			"crash":    crash,
 			"gone":     gone,
 			"nothing":  nothing,
+			"until":    untilPrinted,
 		},
 	})
 }
@@ -284,6 +290,15 @@ func gone(ts *testscript.TestScript, _ bool, args []string) {
 			content, err := os.ReadFile(line)
 			return err == nil && strings.Contains(string(content), r.DataDir)
 		})
+	})
+}
+
+// until REGEXP COMMAND ARGS... runs a command until what it prints matches.
+func untilPrinted(ts *testscript.TestScript, _ bool, args []string) {
+	pattern, err := regexp.Compile(args[0])
+	ts.Check(err)
+	until(ts, strings.Join(args, " "), func() bool {
+		return ts.Exec(args[1], args[2:]...) == nil && pattern.MatchString(ts.ReadFile("stdout"))
 	})
 }
 

@@ -1,0 +1,193 @@
+package postman
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// who is the variable with the access token of whoever sends a request.
+type who string
+
+const (
+	customer who = "customerToken"
+	other    who = "otherToken"
+	staff    who = "staffToken"
+)
+
+// step is one request of the story.
+type step struct {
+	operation string
+	name      string // the summary of the operation when empty
+	as        who
+	path      map[string]string // path parameters; without, the variables of their names
+	header    map[string]string
+	body      map[string]any // members beside the required ones
+	status    int
+	code      string            // of the problem
+	save      map[string]string // variable by path into the answer
+	equal     map[string]string // path into the answer by JavaScript that it must equal
+	again     string            // JavaScript; the request is repeated until it is true
+	tests     []string
+}
+
+// always are the tests of every answer.
+var always = []string{
+	"pm.test('is no fault of the service', () => {",
+	"  pm.expect(pm.response.code, pm.response.text()).to.satisfy(c => c < 500 || c === 503 && pm.response.headers.has('Retry-After'));",
+	"});",
+	"pm.test('names the request', () => pm.response.to.have.header('X-Request-Id'));",
+	"if (pm.response.code >= 400 && !pm.request.url.getPath().endsWith('/readyz')) pm.test('is a whole problem', () => {",
+	"  pm.expect(pm.response.headers.get('Content-Type')).to.equal('application/problem+json');",
+	"  const p = pm.response.json();",
+	"  pm.expect(p).to.include.all.keys('type', 'title', 'status', 'detail', 'code', 'requestId');",
+	"  pm.expect(p.status).to.equal(pm.response.code);",
+	"});",
+}
+
+// known is the test of a request that may be refused.
+const known = "pm.test('is a known operation', () => { pm.expect(pm.response.code).to.not.be.oneOf([405, 415]); " +
+	"pm.expect(pm.response.text()).to.not.include('There is nothing at this path'); });"
+
+// byStaff are the operations for staff that are not below /admin.
+var byStaff = []string{"freezeWallet", "unfreezeWallet"}
+
+// endless leaves a stream out, which would never end.
+const endless = "if (!pm.environment.get('streams')) pm.execution.skipRequest(); // set streams to any value to listen"
+
+// patience bounds the repetitions of a request.
+const patience = 30
+
+func (s step) script() []string {
+	lines := slices.Clone(s.tests)
+	if s.status != 0 {
+		lines = append(lines, fmt.Sprintf("pm.test('answers %d', () => pm.expect(pm.response.code, pm.response.text()).to.equal(%d));", s.status, s.status))
+	}
+	if s.code != "" {
+		lines = append(lines, fmt.Sprintf("pm.test('says %s', () => pm.expect(pm.response.json().code).to.equal('%s'));", s.code, s.code))
+	}
+	for _, path := range slices.Sorted(maps.Keys(s.equal)) {
+		lines = append(lines, fmt.Sprintf("pm.test('%s', () => pm.expect(pm.response.json().%s).to.equal(%s));", path, path, s.equal[path]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.save)) {
+		lines = append(lines, fmt.Sprintf("pm.environment.set('%s', pm.response.json().%s);", name, s.save[name]))
+	}
+	if s.again == "" {
+		return lines
+	}
+	return slices.Concat([]string{
+		"const tries = Number(pm.environment.get('tries') || 0) + 1;",
+		fmt.Sprintf("const again = !(%s) && tries < %d;", s.again, patience),
+		"pm.environment.set('tries', again ? tries : 0);",
+		"if (again) {",
+		"  pm.execution.setNextRequest(pm.info.requestId);",
+		"} else {",
+	}, lines, []string{"}"})
+}
+
+// person registers somebody and keeps their session under names with a prefix.
+func person(first, country, prefix string, token who) []step {
+	as := func(name string) string {
+		if prefix == "" {
+			return name
+		}
+		return prefix + strings.ToUpper(name[:1]) + name[1:]
+	}
+	return []step{
+		{
+			operation: "register", name: first + " registers", status: 201,
+			body: map[string]any{
+				"fname": first, "lname": "Keller", "email": strings.ToLower(first) + ".{{$randomUUID}}@example.org", "password": "Correct horse {{$randomInt}}",
+				"dateOfBirth": "1990-12-10", "gender": "FEMALE", "country": country,
+			},
+			save: map[string]string{string(token): "accessToken", as("refreshToken"): "refreshToken", as("profileId"): "user.profileId"},
+		},
+		{
+			operation: "submitKyc", name: first + " submits evidence of who she is", as: token, status: 201,
+			path: map[string]string{"profileId": "{{" + as("profileId") + "}}"},
+			body: map[string]any{"documentNumber": "{{$timestamp}}{{$randomInt}}" + country, "evidenceMime": "image/png", "evidenceSize": 120000},
+		},
+		{
+			operation: "approveUser", name: "Staff approves " + first, as: staff, status: 200,
+			path: map[string]string{"userId": "{{" + as("profileId") + "}}"},
+			body: map[string]any{"notes": "The document was compared with the person."},
+			save: map[string]string{as("gxId"): "fabricUserId"},
+		},
+		{
+			operation: "registerOnchain", name: "Staff puts " + first + " on the ledger", as: staff, status: 202,
+			body: map[string]any{"userIds": []string{"{{" + as("profileId") + "}}"}},
+			save: map[string]string{"commandId": "commands[0].commandId"},
+		},
+		wait(staff),
+	}
+}
+
+// wait repeats until the last command can be seen.
+func wait(as who) step {
+	return step{
+		operation: "getCommand", name: "The ledger has done it", as: as, status: 200, header: map[string]string{"Prefer": "wait=10"},
+		again: "pm.response.code === 200 && pm.response.json().projected", equal: map[string]string{"status": "'CONFIRMED'"},
+	}
+}
+
+var story = slices.Concat(
+	[]step{
+		{operation: "health", status: 200, equal: map[string]string{"status": "'ok'"}},
+		{operation: "ready", status: 200, equal: map[string]string{"status": "'ready'"}},
+		{operation: "listCountries", status: 200},
+		{
+			operation: "staffLogin", name: "Staff logs in", status: 200, body: map[string]any{"username": "{{staffUser}}", "password": "{{staffPassword}}"},
+			save: map[string]string{string(staff): "accessToken", "staffRefreshToken": "refreshToken", "adminId": "admin.id"},
+		},
+		{operation: "getStaffProfile", as: staff, status: 200, equal: map[string]string{"username": "pm.environment.get('staffUser')"}},
+	},
+	person("Nora", "CH", "", customer),
+	person("Ama", "GH", "other", other),
+	[]step{
+		{operation: "getMe", as: customer, status: 200, equal: map[string]string{"user.fabricUserId": "pm.environment.get('gxId')", "user.status": "'ACTIVE'"}},
+		{operation: "getBalance", name: "Nora has her genesis coins", as: customer, status: 200, equal: map[string]string{"balance.balance": "'500000000'"}},
+		{
+			operation: "quoteTransfer", name: "Nora asks what a payment costs", as: customer, status: 200, body: map[string]any{"toID": "{{otherGxId}}", "amount": "10000000"},
+			equal: map[string]string{"amount": "'10000000'"}, save: map[string]string{"total": "total"},
+		},
+		{
+			operation: "createTransfer", name: "Nora pays Ama", as: customer, status: 202, header: map[string]string{"Idempotency-Key": "{{profileId}}-1"},
+			body: map[string]any{"toID": "{{otherGxId}}", "amount": "10000000", "remark": "lunch"}, save: map[string]string{"commandId": "commandId"},
+			equal: map[string]string{"total": "pm.environment.get('total')"},
+		},
+		{
+			operation: "createTransfer", name: "The same again is no second payment", as: customer, status: 202, header: map[string]string{"Idempotency-Key": "{{profileId}}-1"},
+			body:  map[string]any{"toID": "{{otherGxId}}", "amount": "10000000", "remark": "lunch"},
+			equal: map[string]string{"commandId": "pm.environment.get('commandId')"},
+			tests: []string{"pm.test('is marked as a repetition', () => pm.expect(pm.response.headers.get('Idempotency-Hit')).to.equal('true'));"},
+		},
+		{
+			operation: "createTransfer", name: "Another amount under the same key is refused", as: customer, status: 422, code: "idempotency_key_reused",
+			header: map[string]string{"Idempotency-Key": "{{profileId}}-1"}, body: map[string]any{"toID": "{{otherGxId}}", "amount": "11000000", "remark": "lunch"},
+		},
+		{
+			operation: "createTransfer", name: "More than there is can't be paid", as: customer, status: 422, code: "insufficient_funds",
+			body: map[string]any{"toID": "{{otherGxId}}", "amount": "1000000000000"},
+		},
+		wait(customer),
+		{operation: "getBalance", name: "Ama has got it", as: other, status: 200, path: map[string]string{"profileId": "me"}, equal: map[string]string{"balance.balance": "'510000000'"}},
+		{operation: "getBalance", name: "Nora can't look into Ama's wallet", as: customer, status: 404, code: "not_found", path: map[string]string{"profileId": "{{otherProfileId}}"}},
+		{operation: "listTransactions", name: "Nora reads her statement", as: customer, status: 200, equal: map[string]string{"transactions.length": "3"}},
+		{operation: "getGenesis", as: customer, status: 200, equal: map[string]string{"genesis.status": "'DISTRIBUTED'"}},
+		{operation: "getSupply", name: "No Qirat is missing", status: 200, equal: map[string]string{"conserved": "true", "total": "'1250000000000000000'"}},
+		{
+			operation: "refresh", name: "Nora's session goes on", status: 200, body: map[string]any{"refreshToken": "{{refreshToken}}"},
+			save: map[string]string{string(customer): "accessToken", "refreshToken": "refreshToken"},
+		},
+	},
+)
+
+// farewell ends what the story began.
+var farewell = []step{
+	{operation: "logout", name: "Nora logs out", status: 200, body: map[string]any{"refreshToken": "{{refreshToken}}"}},
+	{operation: "getMe", name: "Nobody is Nora any more", as: customer, status: 401, code: "token_revoked"},
+	{operation: "logoutAll", name: "Ama logs out everywhere", as: other, status: 200},
+	{operation: "staffLogout", name: "Staff logs out", as: staff, status: 200},
+	{operation: "staffLogoutAll", name: "Who has logged out can't do that again", as: staff, status: 401},
+}
