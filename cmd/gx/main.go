@@ -29,6 +29,7 @@ type cli struct {
 
 	Verify  verifyCmd  `cmd:"" group:"machine" help:"Prove that the read model is what the ledger says, key by key."`
 	Rebuild rebuildCmd `cmd:"" group:"machine" help:"Make the read model anew from the ledger, beside the live one, and put it in its place."`
+	Dlq     dlqCmd     `cmd:"" group:"machine" help:"Decide about commands and events that could not be applied."`
 
 	Audit auditCmd `cmd:"" group:"machine" help:"Look after the audit trail."`
 	Key   keyCmd   `cmd:"" group:"machine" help:"Make and replace keys."`

@@ -61,10 +61,10 @@ func deadCommands(ctx context.Context, db postgres.DB, where string, args ...any
 	return list, nil
 }
 
-// ListDead returns up to limit commands that wait for a decision, of one class
-// or with class "" of all, those that died first before others.
-func ListDead(ctx context.Context, db postgres.DB, class Class, limit int) ([]DeadCommand, error) {
-	return deadCommands(ctx, db, `WHERE d.resolution = '' AND ($1 = '' OR d.error_class = $1) ORDER BY d.id LIMIT $2`, class, limit)
+// ListDead returns up to limit deaths, the first ones first: of commands that wait
+// for a decision, or all; of one class, or with class "" of every class.
+func ListDead(ctx context.Context, db postgres.DB, all bool, class Class, limit int) ([]DeadCommand, error) {
+	return deadCommands(ctx, db, `WHERE ($1 OR d.resolution = '') AND ($2 = '' OR d.error_class = $2) ORDER BY d.id LIMIT $3`, all, class, limit)
 }
 
 // Deaths returns every death of one command, the last one first, or ErrNotFound.
@@ -74,6 +74,18 @@ func Deaths(ctx context.Context, db postgres.DB, id uuid.UUID) ([]DeadCommand, e
 		err = ErrNotFound
 	}
 	return list, err
+}
+
+// Payload returns what a command was accepted with, or ErrNotFound.
+func Payload(ctx context.Context, db postgres.DB, id uuid.UUID) (payload []byte, err error) {
+	err = db.QueryRow(ctx, `SELECT payload FROM app.commands WHERE id = $1`, id).Scan(&payload)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("outbox: read the payload of %s: %w", id, err)
+	}
+	return payload, nil
 }
 
 // Decision is an operator's word on dead commands. Everything is required, and

@@ -29,7 +29,7 @@ func TestDead(t *testing.T) {
 	l := r.leader(uuid.New())
 	faults, poison := r.die(l, 3, Fault), r.die(l, 1, Poison)
 	list := func(class Class, limit int) (out []uuid.UUID) {
-		all, err := ListDead(t.Context(), r.service, class, limit)
+		all, err := ListDead(t.Context(), r.service, false, class, limit)
 		r.ok(err)
 		for _, d := range all {
 			out = append(out, d.CommandID)
@@ -95,6 +95,10 @@ func TestDead(t *testing.T) {
 	}
 	if got := list("", 10); !slices.Equal(got, faults[1:3]) {
 		t.Errorf("left: %v", got)
+	}
+
+	if all, err := ListDead(t.Context(), r.service, true, "", 10); err != nil || len(all) != 4 {
+		t.Errorf("all, decided or not: %v, %v", all, err)
 	}
 
 	// It may die again; its story is kept.

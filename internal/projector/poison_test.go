@@ -100,11 +100,11 @@ func TestMoneyPoison(t *testing.T) {
 			if p.Check(t.Context()) == nil {
 				t.Error("ready")
 			}
-			letters := must(readmodel.DeadLetters(t.Context(), r.owner))
+			letters := must(readmodel.DeadLetters(t.Context(), r.owner, false, 10))
 			if len(letters) != 1 {
 				t.Fatalf("%d dead letters", len(letters))
 			}
-			l := letters[0]
+			l := must(readmodel.Letter(t.Context(), r.owner, letters[0].TxID, letters[0].Seq))
 			if l.TxID != poison.ID || l.Seq != c.seq || l.Block != 3 || l.TxIndex != 1 || !strings.Contains(l.Reason, c.reason) || len(l.Reason) > 1000 {
 				t.Errorf("dead letter: (%s, %d) at (%d, %d): %.300s", l.TxID, l.Seq, l.Block, l.TxIndex, l.Reason)
 			}
@@ -144,6 +144,12 @@ func TestPoisonRepaired(t *testing.T) {
 	r.chain.Forge(b.Number, repaired)
 	r.applied(b)
 	r.checkBalances()
+	if l := must(readmodel.Letter(t.Context(), r.owner, good.ID, readmodel.WholeTx)); l.Resolution != readmodel.Applied || l.ResolvedAt == nil {
+		t.Errorf("the letter of what was applied: %+v", l)
+	}
+	if open := must(readmodel.DeadLetters(t.Context(), r.owner, false, 10)); len(open) != 0 {
+		t.Errorf("%d letters wait", len(open))
+	}
 }
 
 // Poison without money is recorded and skipped: its neighbours are applied.
@@ -160,7 +166,7 @@ func TestOtherPoison(t *testing.T) {
 		t.Error("paused by an event that cannot be read")
 	}
 	var got []string
-	for _, l := range must(readmodel.DeadLetters(t.Context(), r.owner)) {
+	for _, l := range must(readmodel.DeadLetters(t.Context(), r.owner, false, 10)) {
 		got = append(got, l.TxID+" "+l.Type)
 	}
 	if diff := cmp.Diff([]string{odd.ID + " SystemPaused", nul.ID + " "}, got); diff != "" {

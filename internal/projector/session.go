@@ -226,15 +226,15 @@ func (s *session) resolve(ctx context.Context, t *tx) error {
 // decision returns nil when an operator has decided to skip a dead letter. One
 // that is new is recorded; until the decision it is a PoisonError.
 func (s *session) decision(ctx context.Context, d readmodel.DeadLetter) error {
-	switch resolution, err := readmodel.Resolution(ctx, s.db, d.TxID, d.Seq); {
-	case errors.Is(err, readmodel.ErrNotFound):
+	switch known, err := readmodel.Letter(ctx, s.db, d.TxID, d.Seq); {
+	case errors.Is(err, readmodel.ErrNotFound), err == nil && known.Resolution == readmodel.Applied:
 		if err := s.leading(ctx, func(tx pgx.Tx) error { return readmodel.Bury(ctx, tx, d) }); err != nil {
 			return err
 		}
 		s.metrics.event(d.Type, "halted")
 	case err != nil:
 		return err
-	case resolution == readmodel.ResolutionSkip:
+	case known.Resolution == readmodel.Skipped:
 		return nil
 	}
 	return &PoisonError{d}

@@ -22,6 +22,7 @@ const Notification = "gx_projected"
 // number of events. It serves one goroutine and one flush. After an error it
 // must be thrown away.
 type Projection struct {
+	txs      []string // ids of the transactions
 	log      []logged
 	commands []Result
 	entries  []statementRow
@@ -153,6 +154,7 @@ func init() {
 // Add accumulates the effects of the next transaction. Its errors are ErrData.
 func (p *Projection) Add(tx Tx) error {
 	m := meta{txID: tx.ID, block: int64(tx.Block), txIndex: tx.Index, at: tx.At.UTC()}
+	p.txs = append(p.txs, tx.ID)
 	for _, c := range tx.Commands {
 		p.addCommand(m, c)
 	}
@@ -183,6 +185,7 @@ func (p *Projection) Bury(d DeadLetter) { p.dead = append(p.dead, d) }
 func (p *Projection) Flush(ctx context.Context, tx pgx.Tx, to Position) error {
 	b := &batch{}
 	p.flushLog(b) // first: the key of the log is the proof that nothing is applied twice
+	p.flushResolved(b)
 	p.flushCommands(b)
 	p.flushUsers(b)
 	p.flushAccounts(b)

@@ -60,7 +60,7 @@ func CarryOver(ctx context.Context, tx pgx.Tx, schema string) error {
 		INSERT INTO `+to+` AS n SELECT * FROM read.event_dlq
 		ON CONFLICT (tx_id, seq) DO UPDATE SET (resolution, resolved_by, resolution_reason, resolved_at)
 			= (excluded.resolution, excluded.resolved_by, excluded.resolution_reason, excluded.resolved_at)
-		WHERE excluded.resolved_at IS NOT NULL AND (n.resolved_at IS NULL OR n.resolved_at < excluded.resolved_at)`)
+		WHERE n.resolution <> 'APPLIED' AND excluded.resolution <> 'APPLIED' AND excluded.resolved_at IS NOT NULL AND (n.resolved_at IS NULL OR n.resolved_at < excluded.resolved_at)`)
 	if err != nil {
 		return fmt.Errorf("carry dead letters over to the read model %s: %w", schema, err)
 	}

@@ -87,7 +87,7 @@ func (p *pass) chain(ctx context.Context) error {
 
 // buried returns the events that are dead letters.
 func (p *pass) buried(ctx context.Context) (map[logged]bool, error) {
-	rows, err := p.query(ctx, `SELECT tx_id, seq FROM read.event_dlq`)
+	rows, err := p.query(ctx, `SELECT tx_id, seq FROM read.event_dlq WHERE resolution <> 'APPLIED'`)
 	if err != nil {
 		return nil, fmt.Errorf("verifier: dead letters: %w", err)
 	}
