@@ -16,9 +16,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// idleInTransaction bounds how long a stuck process may hold locks and the
-// vacuum horizon.
-const idleInTransaction = time.Minute
+// idleInTransaction bounds how long a process that stands still may hold locks and
+// the vacuum horizon. A leader that does so holds up the next one, which must take
+// over within 15 s.
+const idleInTransaction = 10 * time.Second
 
 // Options of a pool. The zero value keeps the login role and PostgreSQL's own
 // timeouts.
