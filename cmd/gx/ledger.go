@@ -30,7 +30,7 @@ func (s ledgerSettings) connection() (*connection.Config, error) {
 		return nil, nil
 	}
 	if s.FabricProfile == "" || s.FabricWallet == "" {
-		return nil, errors.New("--ledger=fabric needs --fabric-profile and --fabric-wallet")
+		return nil, errors.New("--ledger=fabric needs --fabric-profile and --fabric-wallet; those of a network that gx runs are fabric/connection.json and fabric/org1/wallet in its data directory")
 	}
 	return &connection.Config{
 		Profile: s.FabricProfile, MSP: s.FabricMSP, Wallet: s.FabricWallet,
