@@ -26,54 +26,8 @@ func apart(a, b command.Payload) bool {
 // Commands whose lanes do not meet never meet on the ledger: both commit when
 // they were simulated on the same state.
 func TestLanesKeepCommandsApart(t *testing.T) {
-	l := contracttest.Open(t, "DE", "LK")
-	p := l.Join(t, "DE", 10)
-	lk := l.Join(t, "LK", 4)
-	trusted(t, l, p[0], p[1:5])
-	trusted(t, l, p[5], []string{p[6], p[7], p[8], p[9]})
-	l.Apply(t, &command.EmergencySetParameter{ParamID: parameter.RecoveryEnabled, NewValue: "true", Reason: "x"})
-
-	found := func(id string, kind account.Kind, country string, people ...string) {
-		actor := people[0]
-		if kind == account.Government {
-			actor = "clerk"
-		}
-		l.Apply(t, &command.ProposeOrganization{ActorID: actor, OrgID: id, OrgName: id, OrgType: kind, Country: country, StakeholderIDs: people})
-		for _, person := range people {
-			l.Apply(t, &command.EndorseMembership{ActorID: person, OrgID: id})
-		}
-	}
-	for i, id := range []string{"de-gov", "lk-gov", "acme", "shop"} {
-		kind := account.Government
-		if i > 1 {
-			kind = account.Business
-		}
-		found(id, kind, []string{"DE", "LK", "DE", "LK"}[i], p[1+i], lk[i%4])
-		l.Apply(t, &command.ActivateOrganization{ActorID: p[1+i], OrgID: id})
-	}
-	found("ready", account.Business, "DE", p[6], lk[3])
-	l.Apply(t, &command.ProposeOrganization{ActorID: p[7], OrgID: "young", OrgName: "young", OrgType: account.NGO, Country: "LK", StakeholderIDs: []string{p[7], lk[2]}})
-	l.Apply(t, &command.ActivateTreasury{CountryCode: "DE", OrgID: "de-gov"})
-	l.Apply(t, contracttest.Pay(p[8], "acme", 50*gx), contracttest.Pay(p[9], "shop", 50*gx), contracttest.Pay(p[8], "de-gov", 50*gx))
-
-	loan := func(borrower string) string { return apply(t, l, application(borrower, 100*gx)) }
-	loans := []string{loan(p[0]), loan(p[0]), loan(p[5]), loan(p[5]), loan(p[5])}
-	for i, borrower := range map[int]string{1: p[0], 3: p[5]} {
-		l.Apply(t, &command.ApproveLoan{ApproverAdminID: "clerk", LoanID: loans[i], BorrowerID: borrower})
-	}
-	pending := func(org, actor, from, to string) string {
-		return l.Apply(t, &command.InitiateMultiSigTx{ActorID: actor, OrgID: org, FromID: from, ToID: to, Amount: 5 * gx})[0].(*event.MultiSigTxInitiated).PendingTxID
-	}
-	acme, shop, spend := pending("acme", p[3], "", lk[1]), pending("shop", p[4], "", p[6]), pending("de-gov", p[1], "treasury_DE", lk[1])
-	submit := func(param, value string) string {
-		return l.Apply(t, &command.SubmitProposal{ActorID: p[0], TargetParam: param, NewValue: value, Title: "x"})[0].(*event.ProposalSubmitted).ProposalID
-	}
-	open, idle := submit(parameter.VotingPeriodDays, "20"), submit(parameter.VotingPeriodDays, "21")
-	l.Apply(t, &command.RequestRelationship{ActorID: lk[0], ObjectID: lk[1], Relation: trust.FriendOf}, &command.RequestRelationship{ActorID: p[2], ObjectID: p[3], Relation: trust.FriendOf})
-	l.Apply(t, &command.NominateGuardians{ActorID: p[9], GuardianIDs: []string{p[6], p[7], p[8]}})
-	session := l.Apply(t, &command.InitiateRecovery{ActorID: p[6], LostAccountID: p[9], NewControllerKeyHash: collateral})[0].(*event.RecoveryInitiated).SessionID
-	l.Now = l.Now.Add(time.Minute)
-
+	w := newTown(t)
+	l, p, lk, loans, acme, shop, spend, open, idle, session := w.Ledger, w.p, w.lk, w.loans, w.acme, w.shop, w.spend, w.open, w.idle, w.session
 	newcomers := []*command.CreateUser{l.Person(t, "DE"), l.Person(t, "DE"), l.Person(t, "LK")}
 	id := func(subject string, r trust.Relation, object string) string {
 		return trust.Relationship{Subject: subject, Relation: r, Object: object}.ID()
