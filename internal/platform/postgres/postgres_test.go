@@ -38,7 +38,7 @@ func TestOpenSetsUpEveryConnection(t *testing.T) {
 		conns = append(conns, conn)
 		for name, want := range map[string]string{
 			"role": "gx_projector", "application_name": "projector", "timezone": "UTC", "synchronous_commit": "off", "enable_seqscan": "off", "enable_hashjoin": "off", "enable_sort": "off", "jit": "off",
-			"statement_timeout": "30s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "1min",
+			"statement_timeout": "30s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "10s",
 		} {
 			var got string
 			if err := conn.QueryRow(t.Context(), "SELECT current_setting($1)", name).Scan(&got); err != nil || got != want {
