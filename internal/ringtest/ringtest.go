@@ -60,7 +60,9 @@ type Options struct {
 // invariants are checked, unless the test has failed anyhow.
 func Start(t testing.TB) *Ring {
 	t.Helper()
-	return StartWith(t, pgtest.New(t), Options{})
+	db := pgtest.New(t)
+	t.Cleanup(func() { invariant.Closed(t, db.DSN) })
+	return StartWith(t, db, Options{})
 }
 
 // StartOn is Start on a database of the caller's, which outlives it.
@@ -73,7 +75,6 @@ func StartOn(t testing.TB, db pgtest.Database) *Ring {
 func StartWith(t testing.TB, db pgtest.Database, o Options) *Ring {
 	t.Helper()
 	r := &Ring{Database: db, Services: map[string]string{}, Username: "owner"}
-	t.Cleanup(func() { invariant.Closed(t, r.Database.DSN) })
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	t.Cleanup(func() { cancel(); wg.Wait() })
