@@ -29,11 +29,7 @@ func TestAuthorisationWalk(t *testing.T) {
 	s := newSystem(t)
 	s.open()
 	own, other := s.person("Ada", "CH", gx(500)), s.person("Bob", "CH", gx(500))
-	ownCommand, otherCommand := s.command("customer:"+own.profile.String()), s.command("customer:"+other.profile.String())
-	ownLoan, otherLoan := s.loan(own, status.LoanPending), s.loan(other, status.LoanPending)
-	ownOrg, otherOrg := s.organization("own", account.Business, status.OrganizationActive, own), s.organization("other", account.Business, status.OrganizationActive, other)
-	ownTx, otherTx := s.multiSig(ownOrg, other.gx), s.multiSig(otherOrg, own.gx)
-	proposal := s.proposal(own)
+	ownThings, otherThings := s.things(own), s.things(other)
 
 	revoked := func(a token.Audience, id uuid.UUID) string {
 		session, raw := s.openSession(a, id)
@@ -77,12 +73,11 @@ func TestAuthorisationWalk(t *testing.T) {
 				if c.other && r.Policy.Object == door.NoObject {
 					continue
 				}
-				profile, command, loan, org, tx := own.profile.String(), ownCommand, ownLoan, ownOrg, ownTx
+				things := ownThings
 				if c.other {
-					profile, command, loan, org, tx = other.profile.String(), otherCommand, otherLoan, otherOrg, otherTx
+					things = otherThings
 				}
-				path := strings.NewReplacer("{profileId}", profile, "{commandId}", command, "{loanId}", loan, "{accountId}", profile, "{walletId}", own.gx, "{userId}", other.profile.String(),
-					"{countryCode}", "CH", "{paramId}", "fee.b2b.local", "{orgId}", org, "{pendingTxId}", tx, "{proposalId}", proposal).Replace(r.Path)
+				path := things.Replace(r.Path)
 				a := s.call(d.Name, r.Method, path, c.bearer(), "", "Idempotency-Key", key())
 				switch {
 				case a.status == 401 && r.Policy.Public: // bad credentials in an empty body
@@ -120,6 +115,16 @@ func TestAuthorisationWalk(t *testing.T) {
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(text, "\n")); diff != "" {
 		t.Errorf("who may do what has changed (-want +got); review it, then run with -update:\n%s", diff)
 	}
+}
+
+// things makes a person own one of each kind of thing, and returns what puts their
+// ids into the path of a route.
+func (s *system) things(p person) *strings.Replacer {
+	s.t.Helper()
+	org := s.organization("of-"+p.profile.String(), account.Business, status.OrganizationActive, p)
+	return strings.NewReplacer("{profileId}", p.profile.String(), "{accountId}", p.profile.String(), "{userId}", p.profile.String(), "{walletId}", p.gx,
+		"{commandId}", s.command("customer:"+p.profile.String()), "{loanId}", s.loan(p, status.LoanPending), "{orgId}", org,
+		"{pendingTxId}", s.multiSig(org, account.LoanPool), "{proposalId}", s.proposal(p), "{countryCode}", "CH", "{paramId}", "fee.b2b.local")
 }
 
 // command stores a command of a principal.
