@@ -59,10 +59,14 @@ func payments(ctx context.Context, conn *pgx.Conn, wanted []Payment) (applied in
 		keys[i] = p.Key
 	}
 	rows, err := conn.Query(ctx, `
-		SELECT id, idempotency_key AS key, state, error_code AS code,
-			coalesce((SELECT array_agg(account_id || ' ' || amount) FROM read.transactions t WHERE t.command_id = c.id::text AND t.type = 'SENT'), '{}') AS sent,
-			coalesce((SELECT array_agg(account_id || ' ' || amount) FROM read.transactions t WHERE t.command_id = c.id::text AND t.type = 'RECEIVED'), '{}') AS got
-		FROM app.commands c WHERE type = 'TRANSFER_TOKENS' AND idempotency_key = ANY ($1)`, keys)
+		WITH moved AS (
+			SELECT command_id, array_agg(account_id || ' ' || amount) FILTER (WHERE type = 'SENT') AS sent,
+				array_agg(account_id || ' ' || amount) FILTER (WHERE type = 'RECEIVED') AS got
+			FROM read.transactions GROUP BY command_id
+		)
+		SELECT c.id, c.idempotency_key AS key, c.state, c.error_code AS code, coalesce(m.sent, '{}') AS sent, coalesce(m.got, '{}') AS got
+		FROM app.commands c LEFT JOIN moved m ON m.command_id = c.id::text
+		WHERE c.type = 'TRANSFER_TOKENS' AND c.idempotency_key = ANY ($1)`, keys)
 	if err != nil {
 		return 0, []error{err}
 	}
