@@ -29,8 +29,8 @@ import (
 func TestMain(m *testing.M) { os.Exit(fabrictest.Main(m, contract.Invoke)) }
 
 const (
-	people   = 4000
-	inFlight = 64 // transactions of the bare client, and of the ring with batches of one
+	people   = 4000 // who pay each other
+	inFlight = 64   // transactions of the bare client, and of the ring with batches of one
 )
 
 // samples are the figures of the rounds.
@@ -59,9 +59,10 @@ func TestFabric(t *testing.T) {
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\tMEDIAN\tSPREAD")
-	fmt.Fprintf(w, "people of one country registered/s\t%.0f\t%d once\n", r.open(people), people)
+	r.open(people)
 
-	var bare, batches, single, hot samples
+	var bare, batches, single, hot, registered samples
+	var batched, alone costs
 	for round := range rounds {
 		bare = append(bare, r.bare(5*time.Second))
 		var all, to []command.Payload
@@ -71,10 +72,14 @@ func TestFabric(t *testing.T) {
 		for i := range 4000 {
 			to = append(to, r.pay(1+i%(people-1), 0))
 		}
-		batches = append(batches, r.drain(submitter.Options{}, all))
-		single = append(single, r.drain(submitter.Options{MaxBatch: 1, Pipeline: inFlight}, all[:1000]))
+		batched.of(t, n, len(all), func() { batches = append(batches, r.drain(submitter.Options{}, all)) })
+		alone.of(t, n, 1000, func() {
+			single = append(single, r.drain(submitter.Options{MaxBatch: 1, Pipeline: inFlight}, all[:1000]))
+		})
 		hot = append(hot, r.drain(submitter.Options{}, to))
-		t.Logf("round %d: bare %.0f, batches %.0f, batches of one %.0f, hot account %.0f", round+1, bare[round], batches[round], single[round], hot[round])
+		registered = append(registered, r.register(2000))
+		t.Logf("round %d: bare %.0f, batches %.0f, batches of one %.0f, hot account %.0f, registered %.0f",
+			round+1, bare[round], batches[round], single[round], hot[round], registered[round])
 	}
 	fmt.Fprintf(w, "bare client, one command a transaction, %d in flight, commands/s\t%v\n", inFlight, bare)
 	fmt.Fprintf(w, "ring, batches of up to 500, 4 in flight, commands/s\t%v\n", batches)
@@ -82,9 +87,19 @@ func TestFabric(t *testing.T) {
 	fmt.Fprintf(w, "ring, batches of one, %d in flight, commands/s\t%v\n", inFlight, single)
 	fmt.Fprintf(w, "  times the bare client\t%.2f\n", single.median()/bare.median())
 	fmt.Fprintf(w, "ring, all to one account, commands/s\t%v\n", hot)
+	fmt.Fprintf(w, "ring, people of one country registered/s\t%v\n", registered)
 	light(t, w, r, "50ms")
 	valid, other := r.transactions()
 	fmt.Fprintf(w, "transactions that did not commit\t%.2f %%\t%.0f of %.0f\n", 100*other/(valid+other), other, valid+other)
+	for _, c := range []struct {
+		name string
+		costs
+	}{{"in batches", batched}, {"alone", alone}} {
+		for _, kind := range []string{"orde", "peer", "gxtv"} {
+			fmt.Fprintf(w, "a command %s, all of kind %s\t%.3f ms of CPU\t%.0f bytes on the disk of each\n",
+				c.name, kind, 1000*c.seconds[kind]/c.commands, c.bytes[kind]/c.commands)
+		}
+	}
 	fmt.Fprintf(w, "network, idle CPU\t%.1f %%\tof one core\n", 100*idle)
 	load := usage(t, n)
 	for _, kind := range []string{"orde", "peer", "gxtv"} {

@@ -1,6 +1,8 @@
 package bench_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -51,17 +53,22 @@ func usage(t testing.TB, n *fabrictest.Network) map[string]float64 {
 }
 
 // idleCPU returns what the network uses of a core while nothing happens.
-func idleCPU(t testing.TB, n *fabrictest.Network) float64 {
+func idleCPU(t testing.TB, n *fabrictest.Network) (share float64) {
 	t.Helper()
 	const d = 10 * time.Second
 	before := cpu(t, n)
 	<-time.After(d)
-	return (cpu(t, n) - before) / d.Seconds()
+	for kind, seconds := range cpu(t, n) {
+		share += (seconds - before[kind]) / d.Seconds()
+	}
+	return share
 }
 
-func cpu(t testing.TB, n *fabrictest.Network) (seconds float64) {
+// cpu returns the seconds that all nodes of a kind have used.
+func cpu(t testing.TB, n *fabrictest.Network) map[string]float64 {
 	t.Helper()
-	for _, proc := range nodes(t, n) {
+	out := make(map[string]float64)
+	for name, proc := range nodes(t, n) {
 		content, err := os.ReadFile(filepath.Join(proc, "stat"))
 		if err != nil {
 			t.Skipf("SKIPPED: memory and CPU are read from /proc: %v", err)
@@ -72,8 +79,62 @@ func cpu(t testing.TB, n *fabrictest.Network) (seconds float64) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			seconds += ticks / clockTicks
+			out[name[:len("peer")]] += ticks / clockTicks
 		}
 	}
-	return seconds
+	return out
+}
+
+// disk returns the bytes of the first node of a kind. What a node has allocated
+// ahead counts only once it is used.
+func disk(t testing.TB, n *fabrictest.Network) map[string]float64 {
+	t.Helper()
+	out := make(map[string]float64)
+	for kind, dir := range map[string]string{"peer": "peer0.org1", "orde": "orderer0.orderers/ledger"} {
+		err := filepath.WalkDir(filepath.Join(n.Options.Dir, "data", dir), func(_ string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return ignoreGone(err)
+			}
+			info, err := d.Info()
+			if err == nil {
+				out[kind] += float64(info.Size())
+			}
+			return ignoreGone(err)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// ignoreGone is for files that a database has done with meanwhile.
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// costs sum up what commands cost each kind of node.
+type costs struct {
+	commands       float64
+	seconds, bytes map[string]float64
+}
+
+// of adds what f, which takes some commands to the ledger, costs.
+func (c *costs) of(t testing.TB, n *fabrictest.Network, commands int, f func()) {
+	t.Helper()
+	cpuBefore, diskBefore := cpu(t, n), disk(t, n)
+	f()
+	if c.seconds == nil {
+		c.seconds, c.bytes = make(map[string]float64), make(map[string]float64)
+	}
+	for kind, s := range cpu(t, n) {
+		c.seconds[kind] += s - cpuBefore[kind]
+	}
+	for kind, b := range disk(t, n) {
+		c.bytes[kind] += b - diskBefore[kind]
+	}
+	c.commands += float64(commands)
 }

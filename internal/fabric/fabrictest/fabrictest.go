@@ -78,7 +78,7 @@ func Run(t testing.TB, o network.Options) *Network {
 		o.Dir = t.TempDir()
 	}
 	if o.BasePort == 0 {
-		o.BasePort = ports(t)
+		o.BasePort = Ports(t)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -156,8 +156,8 @@ func Eventually(t testing.TB, ok func() bool) {
 // span is how many ports a network may take.
 const span = 250
 
-// ports returns a base from which a network's ports are free.
-func ports(t testing.TB) int {
+// Ports returns a base from which a network's ports are free.
+func Ports(t testing.TB) int {
 	t.Helper()
 	for base := 17300; base+span < 30000; base += span {
 		lock, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(base+span-1)))

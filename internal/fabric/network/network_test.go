@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,23 @@ func TestStatusDownReset(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("after the reset: %v", err)
+	}
+}
+
+// A network whose directory is gone does not run on for nobody.
+func TestRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "fabric")
+	n, err := network.Create(network.Options{Dir: dir, Orderers: 1, BasePort: fabrictest.Ports(t), Tools: fabrictest.Tools(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = n.Run(t.Context(), func() {
+		if err := os.Rename(dir, dir+".removed"); err != nil {
+			t.Error(err)
+		}
+	})
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it ended with %v", err)
 	}
 }
 

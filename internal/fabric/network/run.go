@@ -2,7 +2,9 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -69,7 +71,11 @@ func (n *Network) Run(ctx context.Context, ready func()) error {
 			if started != nil {
 				break // one thing after the other
 			}
-			if err := r.reconcile(); err != nil {
+			err := r.reconcile()
+			if errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("network: somebody has removed it: %w", err)
+			}
+			if err != nil {
 				n.o.Log.Error("the network's topology can't be read", slog.Any("err", err))
 			}
 		}
