@@ -179,7 +179,7 @@ func sample(reg *prometheus.Registry, name string, labels ...string) float64 {
 }
 
 // An idle ledger is no lag, whatever its age (F-18).
-func TestIdle(t *testing.T) {
+func TestKF18Idle(t *testing.T) {
 	for _, blocks := range []int{0, 3} {
 		t.Run(fmt.Sprint(blocks, " blocks"), func(t *testing.T) {
 			r := newRig(t)
@@ -248,7 +248,7 @@ func TestResumesInsideABlock(t *testing.T) {
 
 // A replica of the stream cut anywhere, by crashes between the writes and the
 // commit and by restarts, ends in the same tables as one run (F-07, F-08).
-func TestCutAnywhere(t *testing.T) {
+func TestKF07CutAnywhere(t *testing.T) {
 	r := newRig(t)
 	if _, err := r.owner.Exec(t.Context(), `
 		CREATE SEQUENCE fault;
@@ -347,7 +347,7 @@ func must[T any](v T, err error) T {
 }
 
 // A chain that does not continue what was applied stops everything.
-func TestBrokenChain(t *testing.T) {
+func TestKF12BrokenChain(t *testing.T) {
 	for name, forge := range map[string]func(b ledger.Block) ledger.Block{
 		"gap":           func(b ledger.Block) ledger.Block { b.Number++; return b },
 		"repetition":    func(b ledger.Block) ledger.Block { b.Number--; return b },
@@ -437,7 +437,7 @@ func TestLedgerOutage(t *testing.T) {
 }
 
 // A leader that was paused past its lease can do no harm (F-11).
-func TestFencing(t *testing.T) {
+func TestKF11Fencing(t *testing.T) {
 	r := newRig(t)
 	r.open()
 	ctx := t.Context()
@@ -472,7 +472,7 @@ func TestFencing(t *testing.T) {
 	}
 }
 
-func TestTwoProjectors(t *testing.T) {
+func TestKF11TwoProjectors(t *testing.T) {
 	r := newRig(t)
 	r.open()
 	first, stopFirst := r.start()

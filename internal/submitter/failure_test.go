@@ -16,7 +16,7 @@ import (
 
 // An outage, however long, kills nothing, and afterwards everything commits in
 // order (F-22).
-func TestOutage(t *testing.T) {
+func TestKF22Outage(t *testing.T) {
 	r := newRig(t)
 	l := newFake()
 	l.set(always("endorse", unavailable))
@@ -59,7 +59,7 @@ func TestOutage(t *testing.T) {
 
 // The breaker counts what finds no ledger, not what the ledger refuses; while it
 // is open nothing is claimed (F-28).
-func TestBreaker(t *testing.T) {
+func TestKF28Breaker(t *testing.T) {
 	r := newRig(t)
 	l := newFake()
 	reg := prometheus.NewRegistry()
@@ -149,7 +149,7 @@ func TestFault(t *testing.T) {
 }
 
 // Conflicts are tried again soon and counted apart; after many it is enough (F-14).
-func TestConflict(t *testing.T) {
+func TestKF14Conflict(t *testing.T) {
 	r := newRig(t)
 	l := newFake()
 	var left atomic.Int64

@@ -17,7 +17,7 @@ import (
 
 // An unknown outcome is not a failure: the same transaction is asked for and
 // submitted again, by the next leader when it must be (F-06).
-func TestUnknownOutcome(t *testing.T) {
+func TestKF06UnknownOutcome(t *testing.T) {
 	for name, fails := range map[string]func(n int64, a ask) verb{
 		"the answer of submit is dropped":        func(n int64, a ask) verb { return on(a, "submit", n, dropAfter) },
 		"submit finds no ledger":                 func(n int64, a ask) verb { return on(a, "submit", n, unavailable) },
@@ -77,7 +77,7 @@ func (r *rig) depose() {
 }
 
 // A leader that was paused while another took over can do no harm (F-05).
-func TestPausedLeader(t *testing.T) {
+func TestKF05PausedLeader(t *testing.T) {
 	r := newRig(t)
 	l := newFake()
 	paused, resumed := make(chan struct{}), make(chan struct{})
@@ -148,7 +148,7 @@ func TestCrash(t *testing.T) {
 }
 
 // A leader that is stopped finishes what is at work and gives back the rest (F-19).
-func TestDrain(t *testing.T) {
+func TestKF19Drain(t *testing.T) {
 	r := newRig(t)
 	l := newFake()
 	working, release := make(chan struct{}), make(chan struct{})

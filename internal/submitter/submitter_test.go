@@ -185,7 +185,7 @@ func TestAdaptiveBatches(t *testing.T) {
 }
 
 // A full outbox is no trouble; a process that can't do its work says so (F-33).
-func TestCheck(t *testing.T) {
+func TestKF33Check(t *testing.T) {
 	r := newRig(t)
 	l := newFake()
 	l.set(always("endorse", hang))

@@ -6,7 +6,6 @@ package chaos_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -46,25 +45,6 @@ func seed(t *testing.T) uint64 {
 	}
 	t.Logf("GX_CHAOS_SEED=%d", n)
 	return n
-}
-
-// report logs a line and appends it to the report of the run, if there is one.
-func report(t *testing.T, format string, args ...any) {
-	t.Helper()
-	line := fmt.Sprintf(format, args...)
-	t.Log(line)
-	name := os.Getenv("GX_CHAOS_REPORT")
-	if name == "" {
-		return
-	}
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := fmt.Fprintf(f, "- %s: %s\n", t.Name(), line); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // copies are several whole systems on one database, as a region has them.

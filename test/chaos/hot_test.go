@@ -10,6 +10,7 @@ import (
 
 	"gxcoin.money/gx/api/client"
 	"gxcoin.money/gx/internal/demo"
+	"gxcoin.money/gx/internal/ringtest/report"
 	"gxcoin.money/gx/protocol/qirat"
 )
 
@@ -99,13 +100,13 @@ func TestKF14HotAccounts(t *testing.T) {
 		if i == 0 {
 			uniform = rate
 		}
-		report(t, "%s: %.0f payments a second through, %.2f of uniform", p.name, rate, rate/uniform)
+		report.Line(t, "%s: %.0f payments a second through, %.2f of uniform", p.name, rate, rate/uniform)
 		if long() && rate < uniform/2 {
 			t.Errorf("%s: %.0f a second, uniform are %.0f", p.name, rate, uniform)
 		}
 	}
 	conflicts, commands := c.conflicts(t)
-	report(t, "%d clients, %d registrations of one country (%.0f a second): %d conflicts among %d commands", clients, len(people), registered, conflicts, commands)
+	report.Line(t, "%d clients, %d registrations of one country (%.0f a second): %d conflicts among %d commands", clients, len(people), registered, conflicts, commands)
 	if conflicts*1000 > commands {
 		t.Errorf("%d conflicts among %d commands", conflicts, commands)
 	}

@@ -12,6 +12,7 @@ import (
 	"gxcoin.money/gx/api/client"
 	"gxcoin.money/gx/internal/demo"
 	"gxcoin.money/gx/internal/ringtest/invariant"
+	"gxcoin.money/gx/internal/ringtest/report"
 	"gxcoin.money/gx/protocol/qirat"
 )
 
@@ -74,5 +75,5 @@ func TestKF37ExactlyOnceUnderRetries(t *testing.T) {
 	if n := invariant.CheckPayments(t, c.database.DSN, payments); n != len(wishes) {
 		t.Errorf("%d of %d payments were applied", n, len(wishes))
 	}
-	report(t, "%d payments in %d requests, %d interruptions of the workers, %.0f s: each was applied once", len(wishes), requests, terms, took.Seconds())
+	report.Line(t, "%d payments in %d requests, %d interruptions of the workers, %.0f s: each was applied once", len(wishes), requests, terms, took.Seconds())
 }

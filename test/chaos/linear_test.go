@@ -13,6 +13,7 @@ import (
 
 	"gxcoin.money/gx/api/client"
 	"gxcoin.money/gx/internal/demo"
+	"gxcoin.money/gx/internal/ringtest/report"
 	"gxcoin.money/gx/protocol/qirat"
 )
 
@@ -119,7 +120,7 @@ func TestLinearizable(t *testing.T) {
 	if result != porcupine.Ok {
 		t.Errorf("the history of %d operations: %s", len(history), result)
 	}
-	report(t, "%d concurrent operations of %d clients at %d systems in %.0f s: linearizable (%s), checked in %.1f s",
+	report.Line(t, "%d concurrent operations of %d clients at %d systems in %.0f s: linearizable (%s), checked in %.1f s",
 		len(history), groups*members, len(c.rings), took.Seconds(), result, time.Since(checking).Seconds())
 
 	// The checker does find what is wrong: a single read of an old balance.
@@ -212,6 +213,6 @@ func TestReadYourWrites(t *testing.T) {
 			}
 		}
 	})
-	report(t, "%d payments, each read with GX-After as soon as it was accepted: every read showed it; %.1f ms for both",
+	report.Line(t, "%d payments, each read with GX-After as soon as it was accepted: every read showed it; %.1f ms for both",
 		rounds*(len(customers)-1), time.Since(begin).Seconds()*1000/float64(rounds))
 }

@@ -88,7 +88,7 @@ func TestImportsGoDown(t *testing.T) {
 }
 
 // Money may not pass through floating point on its way to or from people either.
-func TestNoFloatsNearMoney(t *testing.T) {
+func TestKF13NoFloatsNearMoney(t *testing.T) {
 	rooms := []string{"internal/outbox", "internal/readmodel", "internal/service"}
 	walk(t, func(dir, name string, file *ast.File) {
 		near := false

@@ -23,6 +23,7 @@ import (
 
 	"gxcoin.money/gx/api/client"
 	"gxcoin.money/gx/internal/ringtest/invariant"
+	"gxcoin.money/gx/internal/ringtest/report"
 	"gxcoin.money/gx/protocol/qirat"
 )
 
@@ -57,6 +58,7 @@ func TestSimulation(t *testing.T) {
 	var sum summary
 	for seed := first; seed < first+seeds && time.Since(begin) < limit; seed++ {
 		if ok := t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { sum.add(simulate(t, s, seed)) }); !ok {
+			sum.failed = append(sum.failed, seed)
 			t.Logf("replay: GX_SIM_SEED=%d GX_SIM_SEEDS=1 go test -count=1 -run=TestSimulation ./test/sim", seed)
 		}
 	}
@@ -69,6 +71,7 @@ func TestSimulation(t *testing.T) {
 type summary struct {
 	seeds, payments, applied, lives, writes int
 	simulated                               time.Duration
+	failed                                  []uint64
 }
 
 func (s *summary) add(o summary) {
@@ -78,8 +81,8 @@ func (s *summary) add(o summary) {
 }
 
 func (s *summary) report(t *testing.T, took time.Duration) {
-	t.Logf("%d seeds in %.0f s: %.1f seeds and %.2f simulated hours a minute; %d payments, %d applied; %d lives of processes, %d messages to the database",
-		s.seeds, took.Seconds(), float64(s.seeds)/took.Minutes(), s.simulated.Hours()/took.Minutes(), s.payments, s.applied, s.lives, s.writes)
+	report.Line(t, "%d seeds in %.0f s: %.1f seeds and %.2f simulated hours a minute; %d payments, %d applied; %d lives of processes, %d messages to the database; failed: %v",
+		s.seeds, took.Seconds(), float64(s.seeds)/took.Minutes(), s.simulated.Hours()/took.Minutes(), s.payments, s.applied, s.lives, s.writes, s.failed)
 }
 
 // stuck is how much real time a simulation may take.
@@ -125,7 +128,7 @@ func simulate(t *testing.T, s *stage, seed uint64) (sum summary) {
 // when everything has come to its end.
 func (w *world) play(t *testing.T) []invariant.Payment {
 	r := w.source("weather", 0, 0)
-	w.climate = climate{slow: 20 + r.IntN(400), stall: 2000 + r.IntN(4000), death: 400 + r.IntN(3000), loss: 300 + r.IntN(3000), lies: 5 + r.IntN(100)}
+	w.climate = climate{slow: 20 + r.IntN(400), stall: 2000 + r.IntN(4000), death: 200 + r.IntN(3000), loss: 200 + r.IntN(3000), lies: 3 + r.IntN(30)}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	w.ctx = ctx
