@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"gxcoin.money/gx/internal/fabric/fabrictest"
+	"gxcoin.money/gx/internal/fabric/network"
 	"gxcoin.money/gx/internal/platform/pgembed"
 )
 
@@ -32,6 +34,11 @@ func TestFabric(t *testing.T) {
 			env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			env.Setenv("GX_FABRIC_TOOLS", string(tools))
 			env.Setenv("GX_FABRIC_ORDERERS", "1")
+			env.Defer(func() { // of a script that failed
+				if _, err := network.Down(context.Background(), filepath.Join(env.WorkDir, "net", "fabric")); err != nil {
+					t.Error(err)
+				}
+			})
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
