@@ -112,6 +112,13 @@ const (
 	EligibilityReasonTIMERSTOPPED   EligibilityReason = "TIMER_STOPPED"
 )
 
+// Defines values for ExportedKYCStatus.
+const (
+	ExportedKYCStatusAPPROVED ExportedKYCStatus = "APPROVED"
+	ExportedKYCStatusPENDING  ExportedKYCStatus = "PENDING"
+	ExportedKYCStatusREJECTED ExportedKYCStatus = "REJECTED"
+)
+
 // Defines values for GovernableParameterType.
 const (
 	GovernableParameterTypeBool  GovernableParameterType = "bool"
@@ -357,6 +364,16 @@ type AcceptRequest struct {
 
 	// Password At least 12 characters with upper and lower case, a digit and a special character
 	Password string `json:"password"`
+}
+
+// Act defines model for Act.
+type Act struct {
+	Action string `json:"action"`
+
+	// At Examples: 2026-01-02T15:04:05.000Z
+	At           time.Time `json:"at"`
+	ResourceID   string    `json:"resourceId,omitempty,omitzero"`
+	ResourceType string    `json:"resourceType"`
 }
 
 // AdminCountriesResponse defines model for AdminCountriesResponse.
@@ -922,6 +939,12 @@ type EligibilityDetails struct {
 	TimerStartDate time.Time `json:"timerStartDate,omitempty,omitzero"`
 }
 
+// ErasureRequest defines model for ErasureRequest.
+type ErasureRequest struct {
+	// Password Yours, once more: this can't be undone
+	Password string `json:"password"`
+}
+
 // ExecutionResult defines model for ExecutionResult.
 type ExecutionResult struct {
 	CommandID string `json:"commandId,omitempty,omitzero"`
@@ -953,6 +976,49 @@ type Exemption struct {
 	CountryCode string `json:"countryCode"`
 	Reason      string `json:"reason"`
 }
+
+// Export defines model for Export.
+type Export struct {
+	// Acts What you did, from the audit trail, newest first
+	Acts []Act `json:"acts"`
+
+	// Complete No list was cut off at 10000 entries; the rest is in their own routes
+	Complete bool `json:"complete"`
+
+	// Evidence Of who you are, newest first
+	Evidence []ExportedKYC `json:"evidence"`
+
+	// ExportedAt Examples: 2026-01-02T15:04:05.000Z
+	ExportedAt time.Time `json:"exportedAt"`
+	Profile    Profile   `json:"profile"`
+	Sessions   []Session `json:"sessions"`
+
+	// Transactions Your statement, newest first
+	Transactions []Transaction `json:"transactions"`
+}
+
+// ExportedKYC defines model for ExportedKYC.
+type ExportedKYC struct {
+	// CreatedAt Examples: 2026-01-02T15:04:05.000Z
+	CreatedAt    time.Time         `json:"createdAt"`
+	DocumentType string            `json:"documentType"`
+	EvidenceHash string            `json:"evidenceHash"`
+	EvidenceMime string            `json:"evidenceMime"`
+	EvidenceSize int64             `json:"evidenceSize"`
+	KYCID        string            `json:"kycId"`
+	Notes        string            `json:"notes,omitempty,omitzero"`
+	ProfileID    string            `json:"profileId"`
+	Status       ExportedKYCStatus `json:"status"`
+
+	// UpdatedAt Examples: 2026-01-02T15:04:05.000Z
+	UpdatedAt time.Time `json:"updatedAt"`
+
+	// VerifiedAt Examples: 2026-01-02T15:04:05.000Z
+	VerifiedAt time.Time `json:"verifiedAt,omitempty,omitzero"`
+}
+
+// ExportedKYCStatus defines model for ExportedKYC.Status.
+type ExportedKYCStatus string
 
 // Failure defines model for Failure.
 type Failure struct {
@@ -2593,7 +2659,7 @@ type ListUsersParams struct {
 	// Status PENDING is short for PENDING_ADMIN_APPROVAL
 	Status ListUsersParamsStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
 
-	// Search Part of an e-mail, a name or a GX id
+	// Search A whole e-mail address or phone number, whole words of a name, or the beginning of a GX id
 	Search string `form:"search,omitempty" json:"search,omitempty,omitzero"`
 	Page   int64  `form:"page,omitempty" json:"page,omitempty,omitzero"`
 	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
@@ -3747,6 +3813,23 @@ func (c *Client) GetMe(ctx context.Context, options ...Option) (UserResponse, er
 	return call[UserResponse](ctx, c, request{
 		service: "identity", method: http.MethodGet, public: false,
 		path: "/api/v1/users/me",
+	}, options)
+}
+
+// EraseMe: Close your account and erase everything about you (POST /api/v1/users/me/erasure).
+func (c *Client) EraseMe(ctx context.Context, body ErasureRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "identity", method: http.MethodPost, public: false,
+		path: "/api/v1/users/me/erasure",
+		body: body,
+	}, options)
+}
+
+// ExportMe: Everything that is kept about you (GET /api/v1/users/me/export).
+func (c *Client) ExportMe(ctx context.Context, options ...Option) (Export, error) {
+	return call[Export](ctx, c, request{
+		service: "identity", method: http.MethodGet, public: false,
+		path: "/api/v1/users/me/export",
 	}, options)
 }
 

@@ -20,11 +20,13 @@ import (
 	"gxcoin.money/gx/internal/platform/ops"
 	"gxcoin.money/gx/internal/platform/password"
 	"gxcoin.money/gx/internal/platform/postgres"
+	"gxcoin.money/gx/internal/platform/sealed"
 	"gxcoin.money/gx/internal/platform/supervise"
 	"gxcoin.money/gx/internal/platform/token"
 	"gxcoin.money/gx/internal/projector"
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/internal/service"
+	"gxcoin.money/gx/internal/service/people"
 	"gxcoin.money/gx/internal/submitter"
 )
 
@@ -185,7 +187,20 @@ func (s *process) projector(ctx context.Context, g guardSettings) error {
 
 // keys are the secrets of services.
 type keys struct {
-	token, pepper config.Secret
+	token, pepper, fields config.Secret
+}
+
+// ring returns the keys of personal data, nil when there are none. What was sealed
+// before they were keys of their own was sealed with one made of the pepper.
+func (k keys) ring() (*sealed.Ring, error) {
+	if k.fields == "" {
+		return nil, nil
+	}
+	ring, err := sealed.NewRing(k.fields.Reveal())
+	if err != nil || k.pepper == "" {
+		return ring, err
+	}
+	return ring, ring.Derive([]byte(k.pepper.Reveal()))
 }
 
 // front is what the services of a process share.
@@ -205,12 +220,34 @@ func (s *process) front(ctx context.Context, connections int32) (*front, error) 
 	return f, nil
 }
 
+// sealPlain seals the personal data of a database from before it was sealed.
+func (s *process) sealPlain(ctx context.Context, pool *pgxpool.Pool, ring *sealed.Ring, pepper []byte) error {
+	index, err := sealed.NewIndex(pepper)
+	if err != nil {
+		return err
+	}
+	n, err := people.SealPlain(ctx, pool, ring, index)
+	if n > 0 {
+		s.log.Info("personal data is sealed", slog.Int("people", n))
+	}
+	return err
+}
+
 // doors starts services, each on its listener.
 func (s *process) doors(ctx context.Context, f *front, k keys, listeners map[string]net.Listener) error {
+	ring, err := k.ring()
+	if err != nil {
+		return err
+	}
+	if ring != nil && k.pepper != "" {
+		if err := s.sealPlain(ctx, f.pool, ring, []byte(k.pepper.Reveal())); err != nil {
+			return err
+		}
+	}
 	watcher := new(readmodel.Watcher)
 	deps := service.Deps{
 		Pool: f.pool, Outbox: f.outbox, Watcher: watcher, Clock: clock.System, Log: s.log, Registerer: s.ops.Registry(),
-		Keys: token.NewKeySet(f.pool, clock.System), Passwords: password.New(password.Options{}), Pepper: []byte(k.pepper.Reveal()),
+		Keys: token.NewKeySet(f.pool, clock.System), Passwords: password.New(password.Options{}), Pepper: []byte(k.pepper.Reveal()), Fields: ring,
 		Version: s.build.Version, Commit: s.build.Commit, Draining: s.ops.Draining,
 	}
 	if k.token != "" {

@@ -127,7 +127,7 @@ func (u *up) spawn(name string, stage, place int, args ...string) error {
 // line nor an environment holds one.
 func (u *up) childEnviron() []string {
 	files := map[string]string{
-		"GX_DATABASE_URL": u.dir.Sub("secrets", databaseSecret), "GX_TOKEN_KEY": u.secrets.token, "GX_PEPPER": u.secrets.pepper,
+		"GX_DATABASE_URL": u.dir.Sub("secrets", databaseSecret), "GX_TOKEN_KEY": u.secrets.token, "GX_PEPPER": u.secrets.pepper, "GX_FIELD_KEYS": u.secrets.fields,
 	}
 	environ := slices.DeleteFunc(slices.Clone(u.program.environ), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")

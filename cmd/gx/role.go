@@ -55,6 +55,7 @@ type serveCmd struct {
 	Listen       config.Listen `placeholder:"HOST:PORT" help:"Where the service listens. By default 127.0.0.1 and its own port, 3001 to 3007."`
 	TokenKey     config.Secret `placeholder:"PEM" help:"Key that signs access tokens, Ed25519 in PKCS#8 PEM. Needed by identity and admin."`
 	Pepper       config.Secret `placeholder:"KEY" help:"Key of the hashes by which people are found and kept unique, 32 bytes or more. Needed by identity and admin."`
+	FieldKeys    config.Secret `placeholder:"KEYS" help:"Keys that seal personal data, as gx key field prints them: the first seals, all open. Needed by identity, admin and tokenomics; the others show no names without."`
 	roleSettings `embed:""`
 }
 
@@ -66,6 +67,8 @@ func (c serveCmd) Validate() error {
 		return fmt.Errorf("--token-key is needed by %s (or GX_TOKEN_KEY, or GX_TOKEN_KEY_FILE)", c.Name)
 	case signs && len(c.Pepper) < 32:
 		return fmt.Errorf("--pepper of 32 bytes or more is needed by %s (or GX_PEPPER, or GX_PEPPER_FILE)", c.Name)
+	case c.FieldKeys == "" && (signs || c.Name == "tokenomics"):
+		return fmt.Errorf("--field-keys is needed by %s (or GX_FIELD_KEYS, or GX_FIELD_KEYS_FILE)", c.Name)
 	}
 	return nil
 }
@@ -91,7 +94,7 @@ func (c serveCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return err
 		}
-		return s.doors(ctx, f, keys{c.TokenKey, c.Pepper}, map[string]net.Listener{c.Name: l})
+		return s.doors(ctx, f, keys{c.TokenKey, c.Pepper, c.FieldKeys}, map[string]net.Listener{c.Name: l})
 	})
 }
 

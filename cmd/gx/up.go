@@ -23,6 +23,7 @@ import (
 	"gxcoin.money/gx/internal/platform/password"
 	"gxcoin.money/gx/internal/platform/pgembed"
 	"gxcoin.money/gx/internal/platform/postgres"
+	"gxcoin.money/gx/internal/platform/sealed"
 	"gxcoin.money/gx/internal/platform/token"
 	"gxcoin.money/gx/internal/service"
 )
@@ -61,8 +62,8 @@ type up struct {
 	dir     *datadir.Dir
 	running datadir.Running
 
-	secrets  struct{ token, pepper string } // paths
-	pool     *pgxpool.Pool                  // role gx_service
+	secrets  struct{ token, pepper, fields string } // paths
+	pool     *pgxpool.Pool                          // role gx_service
 	outbox   *outbox.Outbox
 	created  bool // the first staff account, now
 	children []*child
@@ -332,6 +333,9 @@ func (u *up) prepare(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
+	if u.secrets.fields, err = u.dir.Secret("field-keys", func() ([]byte, error) { return []byte(sealed.NewKey() + "\n"), nil }); err != nil {
+		return err
+	}
 	pool, err := postgres.Open(ctx, u.dsn, postgres.Options{Role: "gx_service", AppName: "gx up", MaxConns: 2})
 	if err != nil {
 		return err
@@ -357,7 +361,8 @@ func (u *up) prepare(ctx context.Context) (err error) {
 func (u *up) keys() (keys, error) {
 	key, err1 := os.ReadFile(u.secrets.token)
 	pepper, err2 := os.ReadFile(u.secrets.pepper)
-	return keys{config.Secret(key), config.Secret(pepper)}, errors.Join(err1, err2)
+	fields, err3 := os.ReadFile(u.secrets.fields)
+	return keys{config.Secret(key), config.Secret(pepper), config.Secret(fields)}, errors.Join(err1, err2, err3)
 }
 
 // openLedger opens the ledger through the ring, as any other command goes.

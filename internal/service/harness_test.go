@@ -23,10 +23,12 @@ import (
 	"gxcoin.money/gx/internal/platform/password"
 	"gxcoin.money/gx/internal/platform/pgtest"
 	"gxcoin.money/gx/internal/platform/problem"
+	"gxcoin.money/gx/internal/platform/sealed"
 	"gxcoin.money/gx/internal/platform/token"
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/internal/service"
 	"gxcoin.money/gx/internal/service/door"
+	"gxcoin.money/gx/internal/service/people"
 	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/fee"
 	"gxcoin.money/gx/protocol/gxid"
@@ -47,6 +49,7 @@ type system struct {
 	deps   service.Deps
 	dsn    string
 	remote string // address that requests come from
+	index  sealed.Index
 
 	contracts map[string]*contract
 }
@@ -84,6 +87,15 @@ func newSystem(t testing.TB, change ...func(*service.Deps)) *system {
 	}
 	for _, c := range change {
 		c(&s.deps)
+	}
+	if s.deps.Fields == nil {
+		s.deps.Fields, err = sealed.NewRing(sealed.NewKey())
+	}
+	if err == nil {
+		s.index, err = sealed.NewIndex(s.deps.Pepper)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, d := range service.Doors {
 		h, err := service.New(d.Name, s.deps)
@@ -232,19 +244,22 @@ func (s *system) person(name, country string, balance *qirat.Amount) person {
 		s.t.Fatal(err)
 	}
 	born := time.Date(1990, 12, 10, 0, 0, 0, 0, time.UTC)
-	status := "REGISTERED"
+	status := people.Registered
 	var gx *string
 	if balance != nil {
 		id, err := gxid.New(rand.Reader, country, born, gxid.Female)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		p.gx, status = id.String(), "APPROVED_PENDING_ONCHAIN"
+		p.gx, status = id.String(), people.PendingOnchain
 		gx = &p.gx
 	}
-	s.exec(`INSERT INTO app.people (profile_id, email, password_hash, first_name, last_name, date_of_birth, gender, nationality, status, gx_id, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, 'Lovelace', $5, 'FEMALE', $6, $7, $8, $9, $9)`,
-		p.profile, strings.ToLower(name)+"@example.org", hash, name, born, country, status, gx, s.clock())
+	if err := people.Insert(s.t.Context(), s.owner, s.deps.Fields, s.index, people.New{
+		ProfileID: p.profile, PasswordHash: hash, Nationality: &country, Status: status, GXID: gx, At: s.clock(),
+		Personal: people.Personal{Email: strings.ToLower(name) + "@example.org", FirstName: name, LastName: "Lovelace", DateOfBirth: &born, Gender: "FEMALE"},
+	}); err != nil {
+		s.t.Fatal(err)
+	}
 	if balance != nil {
 		s.exec(`INSERT INTO read.users (user_id, nationality, status, trust_score, genesis_status, genesis_phase, genesis_amount, created_at)
 			VALUES ($1, $2, 'ACTIVE', 10, 'DISTRIBUTED', 1, 500000000, $3)`, p.gx, country, s.clock())

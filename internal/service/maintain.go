@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -9,12 +10,13 @@ import (
 
 	"gxcoin.money/gx/internal/platform/clock"
 	"gxcoin.money/gx/internal/service/door"
+	"gxcoin.money/gx/internal/service/people"
 )
 
 // Maintain does once what falls due by time alone. It needs the role gx_service,
 // and may be done by several processes at once.
 func Maintain(ctx context.Context, pool *pgxpool.Pool, c clock.Clock) error {
-	return door.Sweep(ctx, pool, c())
+	return errors.Join(door.Sweep(ctx, pool, c()), people.EraseDue(ctx, pool, c()))
 }
 
 // RunMaintenance does it again and again until ctx ends, whose error it returns.

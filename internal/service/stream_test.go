@@ -329,8 +329,8 @@ func readUntil(t *testing.T, c net.Conn, text string) {
 // people stores customers on the ledger whose account is named after their profile.
 func (s *system) people(profiles []uuid.UUID) {
 	s.t.Helper()
-	s.exec(`INSERT INTO app.people (profile_id, email, password_hash, first_name, last_name, status, gx_id, created_at, updated_at)
-		SELECT p, p::text || '@example.org', '', 'Ada', 'Lovelace', 'APPROVED_PENDING_ONCHAIN', p::text, $2, $2 FROM unnest($1::uuid[]) p`, profiles, s.clock())
+	s.exec(`INSERT INTO app.people (profile_id, password_hash, status, gx_id, created_at, updated_at)
+		SELECT p, '', 'APPROVED_PENDING_ONCHAIN', p::text, $2, $2 FROM unnest($1::uuid[]) p`, profiles, s.clock())
 	s.exec(`INSERT INTO read.users (user_id, nationality, status, trust_score, genesis_status, created_at)
 		SELECT p::text, 'CH', 'ACTIVE', 10, 'NONE', $2 FROM unnest($1::uuid[]) p`, profiles, s.clock())
 	s.exec(`INSERT INTO read.accounts (account_id, kind, status, balance, created_at, updated_at, block, tx_index)

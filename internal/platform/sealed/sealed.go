@@ -86,6 +86,21 @@ func DeriveRing(master []byte) (*Ring, error) {
 	return r, r.add(keyID{}, key)
 }
 
+// Derive adds a key, made of a master secret, that only opens: what was sealed
+// before there was a ring of other keys.
+func (r *Ring) Derive(master []byte) error {
+	other, err := DeriveRing(master)
+	if err != nil {
+		return err
+	}
+	for id, aead := range other.keys {
+		if r.keys[id] == nil {
+			r.keys[id] = aead
+		}
+	}
+	return nil
+}
+
 // add makes the first key the current one.
 func (r *Ring) add(id keyID, key []byte) error {
 	block, err := aes.NewCipher(key)

@@ -51,7 +51,11 @@ func (s admin) approve(ctx context.Context, in *approveInput) (*reviewOutput, er
 	if err := reviewable(p); err != nil {
 		return nil, err
 	}
-	if p.Nationality == nil || p.DateOfBirth == nil || p.Gender == nil {
+	own, err := p.Open(s.Fields)
+	if err != nil {
+		return nil, err
+	}
+	if p.Nationality == nil || own.DateOfBirth == nil || own.Gender == "" {
 		return nil, problem.New(http.StatusUnprocessableEntity, "profile_incomplete", "Country, date of birth and gender are missing.")
 	}
 	var notes string
@@ -59,7 +63,7 @@ func (s admin) approve(ctx context.Context, in *approveInput) (*reviewOutput, er
 		notes = in.Body.Notes
 	}
 	for range gxidAttempts {
-		id, err := gxid.New(rand.Reader, *p.Nationality, *p.DateOfBirth, gxid.Gender(*p.Gender))
+		id, err := gxid.New(rand.Reader, *p.Nationality, *own.DateOfBirth, gxid.Gender(own.Gender))
 		if err != nil {
 			return nil, fmt.Errorf("new GX id: %w", err)
 		}
@@ -98,7 +102,8 @@ func (s admin) deny(ctx context.Context, in *denyInput) (*reviewOutput, error) {
 	if err := reviewable(p); err != nil {
 		return nil, err
 	}
-	if err := s.review(ctx, p.ProfileID, people.Denied, "REJECTED", reason, `denial_reason = $5`, reason); err != nil {
+	if err := s.review(ctx, p.ProfileID, people.Denied, "REJECTED", reason, `denial_reason = $5`,
+		people.SealField(s.Fields, "denial_reason", p.ProfileID, reason)); err != nil {
 		return nil, err
 	}
 	var out reviewOutput
@@ -115,7 +120,7 @@ func reviewable(p people.Person) error {
 
 // review moves a person that waits for it to status, with the assignment set to
 // value, and closes their evidence, in one transaction.
-func (s admin) review(ctx context.Context, profile uuid.UUID, status people.Status, kyc, notes, set, value string) error {
+func (s admin) review(ctx context.Context, profile uuid.UUID, status people.Status, kyc, notes, set string, value any) error {
 	now, reviewer := s.Clock(), door.Caller(ctx).ID
 	return pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE app.people SET status = $2, reviewed_by = $3, reviewed_at = $4, updated_at = $4, version = version + 1, `+set+`
@@ -126,8 +131,13 @@ func (s admin) review(ctx context.Context, profile uuid.UUID, status people.Stat
 		if tag.RowsAffected() == 0 {
 			return problem.New(http.StatusConflict, "invalid_state", "Somebody else reviewed this person just now.")
 		}
-		if _, err := tx.Exec(ctx, `UPDATE app.kyc_records SET status = $2, verified_by = $3, verified_at = $4, updated_at = $4, notes = $5
-			WHERE profile_id = $1 AND status = 'PENDING'`, profile, kyc, reviewer, now, notes); err != nil {
+		var id uuid.UUID
+		err = tx.QueryRow(ctx, `UPDATE app.kyc_records SET status = $2, verified_by = $3, verified_at = $4, updated_at = $4
+			WHERE profile_id = $1 AND status = 'PENDING' RETURNING kyc_id`, profile, kyc, reviewer, now).Scan(&id)
+		if err == nil && notes != "" {
+			_, err = tx.Exec(ctx, `UPDATE app.kyc_records SET notes = $2 WHERE kyc_id = $1`, id, s.Fields.Seal(people.NotesContext(id), []byte(notes)))
+		}
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("review kyc: %w", err)
 		}
 		return nil
@@ -184,7 +194,7 @@ func (s admin) registerOnchain(ctx context.Context, in *registerInput) (*registe
 	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
 		for _, c := range candidates {
 			stored, receipt, err := s.Enqueue(ctx, tx, registerPrincipal, registerRoute, c.key, door.Submission{
-				Payload: &command.CreateUser{UserID: c.GXID, BiometricHash: c.BiometricHash, Nationality: c.Nationality, Age: genesis.Age(c.DateOfBirth, now)},
+				Payload: &command.CreateUser{UserID: c.GXID, BiometricHash: c.BiometricHash, Nationality: c.Nationality, Age: genesis.Age(c.born, now)},
 				Request: struct {
 					UserID string `json:"userId"`
 				}{c.GXID},
@@ -210,8 +220,9 @@ type candidate struct {
 	GXID          string `db:"gx_id"`
 	BiometricHash string
 	Nationality   string
-	DateOfBirth   time.Time
+	DateOfBirth   []byte // sealed
 	Onchain       bool
+	born          time.Time
 	key           string
 }
 
@@ -228,7 +239,7 @@ func (s admin) candidates(ctx context.Context, ids []string) ([]candidate, error
 	rows, err := s.Pool.Query(ctx, `SELECT p.profile_id, p.gx_id, p.biometric_hash, p.nationality, p.date_of_birth, u.user_id IS NOT NULL AS onchain
 		FROM app.people p LEFT JOIN read.users u ON u.user_id = p.gx_id
 		WHERE (p.profile_id = ANY($1) OR p.gx_id = ANY($2)) AND p.status = 'APPROVED_PENDING_ONCHAIN'
-		  AND p.gx_id IS NOT NULL AND p.biometric_hash IS NOT NULL`, profiles, ids)
+		  AND p.gx_id IS NOT NULL AND p.biometric_hash IS NOT NULL AND p.date_of_birth IS NOT NULL`, profiles, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read candidates: %w", err)
 	}
@@ -240,6 +251,11 @@ func (s admin) candidates(ctx context.Context, ids []string) ([]candidate, error
 	var keys []string
 	for i := range found {
 		c := &found[i]
+		own, err := people.Person{ProfileID: c.ProfileID, Sealed: people.Sealed{DateOfBirth: c.DateOfBirth}}.Open(s.Fields)
+		if err != nil {
+			return nil, err
+		}
+		c.born = *own.DateOfBirth
 		byID[c.ProfileID.String()], byID[c.GXID] = c, c
 		for n := range registerAttempts {
 			keys = append(keys, registerKey(c.GXID, n))

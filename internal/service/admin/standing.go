@@ -145,7 +145,10 @@ func (s admin) pendingOnchain(ctx context.Context, _ *struct{}) (*pendingOnchain
 	var out pendingOnchainOutput
 	out.Body.Success, out.Body.Users, out.Body.Total = true, make([]PendingOnchain, len(list)), len(list)
 	for i, p := range list {
-		u := user(p, nil)
+		u, err := s.user(p, nil)
+		if err != nil {
+			return nil, err
+		}
 		out.Body.Users[i] = PendingOnchain{u.ProfileID, u.FirstName, u.LastName, u.Email, u.FabricUserID, u.NationalityCountryCode, u.ReviewedAt}
 	}
 	return &out, nil
@@ -188,7 +191,10 @@ func (s admin) frozen(ctx context.Context, in *frozenInput) (*frozenOutput, erro
 	}
 	b.Success, b.FrozenUsers = true, make([]FrozenUser, len(list))
 	for i, p := range list {
-		u := user(p, nil)
+		u, err := s.user(p, nil)
+		if err != nil {
+			return nil, err
+		}
 		b.FrozenUsers[i] = FrozenUser{u.ProfileID, u.FirstName, u.LastName, u.Email, u.FabricUserID, p.FrozenReason, door.TimeOf(p.FrozenAt)}
 	}
 	return &out, nil

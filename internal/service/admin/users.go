@@ -49,31 +49,38 @@ type KYC struct {
 	CreatedAt    door.Time  `json:"createdAt"`
 }
 
-func user(p people.Person, kyc []KYC) User {
+func (s admin) user(p people.Person, kyc []KYC) (User, error) {
+	own, err := p.Open(s.Fields)
+	if err != nil {
+		return User{}, err
+	}
 	out := User{
-		ProfileID: p.ProfileID.String(), FirstName: p.FirstName, LastName: p.LastName, Email: maskEmail(p.Email),
-		Status: p.Status, IsLocked: p.Status == people.Frozen, DenialReason: p.DenialReason,
+		ProfileID: p.ProfileID.String(), FirstName: own.FirstName, LastName: own.LastName, Gender: own.Gender,
+		Status: p.Status, IsLocked: p.Status == people.Frozen, DenialReason: own.DenialReason,
 		ReviewedAt: door.TimeOf(p.ReviewedAt), OnchainRegisteredAt: door.TimeOf(p.OnchainAt), CreatedAt: door.Time{Time: p.CreatedAt},
 		KYCVerifications: slices.Concat([]KYC{}, kyc),
 	}
 	for _, f := range []struct {
 		to   *string
 		from *string
-	}{{&out.Gender, p.Gender}, {&out.NationalityCountryCode, p.Nationality}, {&out.FabricUserID, p.GXID}} {
+	}{{&out.NationalityCountryCode, p.Nationality}, {&out.FabricUserID, p.GXID}} {
 		if f.from != nil {
 			*f.to = *f.from
 		}
 	}
-	if p.Phone != nil {
-		out.PhoneNum = maskPhone(*p.Phone)
+	if own.Email != "" {
+		out.Email = maskEmail(own.Email)
 	}
-	if p.DateOfBirth != nil {
-		out.DateOfBirth = p.DateOfBirth.Format(time.DateOnly)
+	if own.Phone != "" {
+		out.PhoneNum = maskPhone(own.Phone)
+	}
+	if own.DateOfBirth != nil {
+		out.DateOfBirth = own.DateOfBirth.Format(time.DateOnly)
 	}
 	if p.ReviewedBy != nil {
 		out.ReviewedBy = p.ReviewedBy.String()
 	}
-	return out
+	return out, nil
 }
 
 func maskEmail(s string) string {
@@ -85,7 +92,7 @@ func maskPhone(s string) string { return "***" + s[max(0, len(s)-3):] }
 
 type listInput struct {
 	Status string `query:"status" enum:"PENDING,REGISTERED,PENDING_ADMIN_APPROVAL,APPROVED_PENDING_ONCHAIN,DENIED,ACTIVE,FROZEN,SUSPENDED,CLOSED" doc:"PENDING is short for PENDING_ADMIN_APPROVAL"`
-	Search string `query:"search" maxLength:"100" doc:"Part of an e-mail, a name or a GX id"`
+	Search string `query:"search" maxLength:"100" doc:"A whole e-mail address or phone number, whole words of a name, or the beginning of a GX id"`
 	Page   int    `query:"page" minimum:"1" maximum:"10000" default:"1"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
 }
@@ -106,17 +113,17 @@ func (s admin) list(ctx context.Context, in *listInput) (*listOutput, error) {
 		status = string(people.PendingApproval)
 	}
 	where := ` WHERE ($1 = '' OR ` + people.EffectiveStatus + ` = $1)
-		AND ($2 = '' OR p.email ILIKE $2 OR p.first_name || ' ' || p.last_name ILIKE $2 OR p.gx_id ILIKE $2)`
-	search := in.Search
-	if search != "" {
-		search = "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(search) + "%"
-	}
+		AND ($2 = '' OR p.email_hash = $3 OR p.phone_hash = $4 OR (p.name_hashes @> $5 AND $5 <> '{}') OR starts_with(p.gx_id, upper($2)))`
+	var rules people.Rules // what isn't an address or a number finds none
+	search := strings.TrimSpace(in.Search)
+	args := []any{status, search, people.EmailHash(s.Index, rules.Email("", search)), people.PhoneHash(s.Index, text(rules.Phone("", search))),
+		people.NameHashes(s.Index, search)}
 	var out listOutput
 	b := &out.Body
-	if err := s.Pool.QueryRow(ctx, `SELECT count(*)`+people.From+where, status, search).Scan(&b.Total); err != nil {
+	if err := s.Pool.QueryRow(ctx, `SELECT count(*)`+people.From+where, args...).Scan(&b.Total); err != nil {
 		return nil, fmt.Errorf("count people: %w", err)
 	}
-	list, err := s.people(ctx, where+` ORDER BY p.created_at DESC, p.profile_id DESC LIMIT $3 OFFSET $4`, status, search, in.Limit, (in.Page-1)*in.Limit)
+	list, err := s.people(ctx, where+` ORDER BY p.created_at DESC, p.profile_id DESC LIMIT $6 OFFSET $7`, append(args, in.Limit, (in.Page-1)*in.Limit)...)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +138,9 @@ func (s admin) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	b.Users = make([]User, len(list))
 	for i, p := range list {
 		latest := kyc[p.ProfileID]
-		b.Users[i] = user(p, latest[:min(1, len(latest))])
+		if b.Users[i], err = s.user(p, latest[:min(1, len(latest))]); err != nil {
+			return nil, err
+		}
 	}
 	b.Page, b.Limit, b.TotalPages = in.Page, in.Limit, (b.Total+in.Limit-1)/in.Limit
 	return &out, nil
@@ -178,5 +187,16 @@ func (s admin) view(ctx context.Context, in *userInput) (*userOutput, error) {
 		return nil, err
 	}
 	kyc, err := s.kyc(ctx, []uuid.UUID{p.ProfileID})
-	return &userOutput{user(p, kyc[p.ProfileID])}, err
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.user(p, kyc[p.ProfileID])
+	return &userOutput{u}, err
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }

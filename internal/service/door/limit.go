@@ -37,8 +37,11 @@ const (
 	ClassRefresh  Class = "refresh"  // by session
 	ClassRegister Class = "register" // by client
 	ClassEvidence Class = "evidence" // of who somebody is
+	ClassExport   Class = "export"   // of everything about somebody
 	ClassBatch    Class = "batch"    // many people at once, by staff
 	ClassFreeze   Class = "freeze"   // by staff
+	ClassInvite   Class = "invite"   // into a relationship
+	ClassLookup   Class = "lookup"   // of a recipient
 )
 
 // Limits are the limits of each class. A class that is not there has none.
@@ -49,7 +52,7 @@ type Limits map[Class][]ratelimit.Limit
 var defaults = map[Class]string{
 	ClassPublic: "60/1m", ClassRead: "300/1m", ClassWrite: "60/1m", ClassMoney: "600/6s", ClassStaffRead: "300/1m", ClassStaffWrite: "60/1m",
 	ClassFlood: "1000/10s", ClassLogin: "5/1m,20/1h", ClassLoginBy: "30/1m", ClassRefresh: "30/1m", ClassRegister: "3/1h",
-	ClassEvidence: "5/24h", ClassBatch: "10/1h", ClassFreeze: "100/1h",
+	ClassEvidence: "5/24h", ClassExport: "5/24h", ClassBatch: "10/1h", ClassFreeze: "100/1h", ClassInvite: "10/24h", ClassLookup: "30/1h",
 }
 
 // DefaultLimits returns the limits of every class, with changes as in

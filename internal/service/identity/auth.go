@@ -44,7 +44,9 @@ func (s identity) session(ctx context.Context, db postgres.DB, id uuid.UUID, act
 		return nil, problem.New(http.StatusForbidden, "account_closed", "This account is "+string(p.Status)+".")
 	}
 	var out sessionOutput
-	out.Body.User = profile(p)
+	if out.Body.User, err = s.profile(p); err != nil {
+		return nil, err
+	}
 	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		out.Body.Tokens, err = s.OpenSession(ctx, tx, door.NewSession{Audience: token.Customers, Subject: id, Lifetime: door.CustomerSession})
 		if err != nil {
@@ -68,7 +70,7 @@ func (s identity) login(ctx context.Context, in *loginInput) (*sessionOutput, er
 		return nil, err
 	}
 	var id uuid.UUID
-	err := s.Pool.QueryRow(ctx, `SELECT profile_id FROM app.people WHERE lower(email) = $1`, email).Scan(&id)
+	err := s.Pool.QueryRow(ctx, `SELECT profile_id FROM app.people WHERE email_hash = $1`, people.EmailHash(s.Index, email)).Scan(&id)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("find person: %w", err)
 	}
@@ -120,11 +122,11 @@ func (s identity) register(ctx context.Context, in *registerInput) (*sessionOutp
 	}
 	var out *sessionOutput
 	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `INSERT INTO app.people
-			(profile_id, email, phone, password_hash, first_name, last_name, date_of_birth, gender, nationality, status, created_at, updated_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)`,
-			id, email, phone, hash, first, last, born, gender, nationality, people.Registered, now); err != nil {
-			return fmt.Errorf("store person: %w", err)
+		if err := people.Insert(ctx, tx, s.Fields, s.Index, people.New{
+			ProfileID: id, Personal: people.Personal{Email: email, Phone: text(phone), FirstName: first, LastName: last, DateOfBirth: &born, Gender: gender},
+			PasswordHash: hash, Nationality: nationality, Status: people.Registered, At: now,
+		}); err != nil {
+			return err
 		}
 		out, err = s.session(ctx, tx, id, "USER_REGISTERED")
 		return err

@@ -46,6 +46,10 @@ func Register(d *door.Door) {
 
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/users/me", ID: "getMe", Summary: "Your profile",
 		Policy: door.Policy{Customer: true}, Cache: door.CachePrivate}, s.me)
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/users/me/export", ID: "exportMe", Summary: "Everything that is kept about you",
+		Policy: customer, Limit: door.ClassExport}, s.export)
+	door.Register(d, door.Route{Method: http.MethodPost, Path: "/users/me/erasure", ID: "eraseMe", Summary: "Close your account and erase everything about you",
+		Policy: customer, Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.erase)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/users/{profileId}", ID: "getUser", Summary: "A profile",
 		Policy: door.Policy{Object: door.Profile, Staff: door.UserView}, Cache: door.CachePrivate}, s.user)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/users/{profileId}/kyc", ID: "submitKyc", Summary: "Submit evidence of your identity",

@@ -37,17 +37,21 @@ type Profile struct {
 	UpdatedAt              door.Time     `json:"updatedAt"`
 }
 
-func profile(p people.Person) Profile {
+func (s identity) profile(p people.Person) (Profile, error) {
+	own, err := p.Open(s.Fields)
+	if err != nil {
+		return Profile{}, err
+	}
 	out := Profile{
-		ProfileID: p.ProfileID.String(), Email: p.Email, FirstName: p.FirstName, LastName: p.LastName, PhoneNum: text(p.Phone),
-		Status: p.Status, NationalityCountryCode: text(p.Nationality), Gender: text(p.Gender), IsLocked: p.Status == people.Frozen,
-		DenialReason: p.DenialReason, ReviewedAt: door.TimeOf(p.ReviewedAt), FabricUserID: text(p.GXID),
+		ProfileID: p.ProfileID.String(), Email: own.Email, FirstName: own.FirstName, LastName: own.LastName, PhoneNum: own.Phone,
+		Status: p.Status, NationalityCountryCode: text(p.Nationality), Gender: own.Gender, IsLocked: p.Status == people.Frozen,
+		DenialReason: own.DenialReason, ReviewedAt: door.TimeOf(p.ReviewedAt), FabricUserID: text(p.GXID),
 		OnchainStatus: "NOT_REGISTERED", OnchainRegisteredAt: door.TimeOf(p.OnchainAt),
 		CreatedAt: door.Time{Time: p.CreatedAt}, UpdatedAt: door.Time{Time: p.UpdatedAt},
 	}
 	out.NationalityCountryName = people.Countries[out.NationalityCountryCode].Name
-	if p.DateOfBirth != nil {
-		out.DateOfBirth = p.DateOfBirth.Format(time.DateOnly)
+	if own.DateOfBirth != nil {
+		out.DateOfBirth = own.DateOfBirth.Format(time.DateOnly)
 	}
 	switch {
 	case p.OnchainAt != nil:
@@ -55,7 +59,7 @@ func profile(p people.Person) Profile {
 	case p.Status == people.PendingOnchain:
 		out.OnchainStatus = "PENDING"
 	}
-	return out
+	return out, nil
 }
 
 func text(s *string) string {
@@ -85,8 +89,8 @@ func (s identity) user(ctx context.Context, in *userInput) (*userOutput, error) 
 		return nil, err
 	}
 	var out userOutput
-	out.Body.User = profile(p)
-	return &out, nil
+	out.Body.User, err = s.profile(p)
+	return &out, err
 }
 
 // find returns the person that an authorised path names.
@@ -160,7 +164,7 @@ func (s identity) submitKYC(ctx context.Context, in *kycInput) (*kycOutput, erro
 	}
 	b := &in.Body
 	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE app.people SET status = $2, biometric_hash = $3, denial_reason = '', updated_at = $4, version = version + 1
+		tag, err := tx.Exec(ctx, `UPDATE app.people SET status = $2, biometric_hash = $3, denial_reason = NULL, updated_at = $4, version = version + 1
 			WHERE profile_id = $1 AND status IN ('REGISTERED', 'DENIED')`,
 			p.ProfileID, people.PendingApproval, people.DocumentHash(s.Pepper, *p.Nationality, number), now)
 		if err != nil {
@@ -210,12 +214,7 @@ func (s identity) kyc(ctx context.Context, in *userInput) (*kycStatusOutput, err
 	if err != nil {
 		return nil, err
 	}
-	var r KYCRecord
-	var verified *time.Time
-	var created, updated time.Time
-	err = s.Pool.QueryRow(ctx, `SELECT kyc_id::text, profile_id::text, status, document_type, evidence_hash, evidence_size, evidence_mime, verified_at, created_at, updated_at
-		FROM app.kyc_records WHERE profile_id = $1 ORDER BY created_at DESC, kyc_id DESC LIMIT 1`, p.ProfileID).
-		Scan(&r.KYCID, &r.ProfileID, &r.Status, &r.DocumentType, &r.EvidenceHash, &r.EvidenceSize, &r.EvidenceMime, &verified, &created, &updated)
+	r, err := scanKYC(s.Pool.QueryRow(ctx, kycSelect+` FROM app.kyc_records WHERE profile_id = $1 ORDER BY created_at DESC, kyc_id DESC LIMIT 1`, p.ProfileID))
 	var out kycStatusOutput
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -223,7 +222,19 @@ func (s identity) kyc(ctx context.Context, in *userInput) (*kycStatusOutput, err
 	case err != nil:
 		return nil, fmt.Errorf("read kyc: %w", err)
 	}
-	r.VerifiedAt, r.CreatedAt, r.UpdatedAt = door.TimeOf(verified), door.Time{Time: created}, door.Time{Time: updated}
 	out.Body.KYCStatus = &LatestKYC{KYCRecord: r}
 	return &out, nil
+}
+
+const kycSelect = `SELECT kyc_id::text, profile_id::text, status, document_type, evidence_hash, evidence_size, evidence_mime, verified_at, created_at, updated_at`
+
+// scanKYC reads the columns of kycSelect and those that follow.
+func scanKYC(row pgx.Row, more ...any) (r KYCRecord, err error) {
+	var verified *time.Time
+	if err := row.Scan(append([]any{&r.KYCID, &r.ProfileID, &r.Status, &r.DocumentType, &r.EvidenceHash, &r.EvidenceSize, &r.EvidenceMime,
+		&verified, &r.CreatedAt.Time, &r.UpdatedAt.Time}, more...)...); err != nil {
+		return r, err
+	}
+	r.VerifiedAt = door.TimeOf(verified)
+	return r, nil
 }

@@ -133,7 +133,7 @@ func (s organization) stakeholders(ctx context.Context, in *orgInput) (*stakehol
 	for i, h := range all {
 		ids[i] = h.UserID
 	}
-	names, err := people.DisplayNames(ctx, s.Pool, ids)
+	names, err := people.DisplayNames(ctx, s.Pool, s.Fields, ids)
 	return &stakeholdersOutput{door.ListOf(readmodel.List[readmodel.Stakeholder]{Items: all}, func(h readmodel.Stakeholder) Stakeholder {
 		return Stakeholder{h.UserID, names[h.UserID], door.TimeOf(h.EndorsedAt)}
 	})}, err

@@ -57,6 +57,6 @@ func (s organization) statement(ctx context.Context, in *statementInput) (*state
 	if _, err := s.find(ctx, in.OrgID); err != nil {
 		return nil, err
 	}
-	p, err := statement.Read(ctx, s.Pool, in.OrgID, in.Paging)
+	p, err := statement.Read(ctx, s.Door, in.OrgID, in.Paging)
 	return &statementOutput{p}, err
 }

@@ -13,6 +13,9 @@ import (
 	"gxcoin.money/gx/protocol/qirat"
 )
 
+// CourtOrder is the reason of a freeze that nobody ends alone.
+const CourtOrder = "COURT_ORDER"
+
 // AccountID returns the account that a profile id names, or any other id
 // itself. Errors: ErrNotFound for a profile without an account.
 func AccountID(ctx context.Context, db postgres.DB, id string) (string, error) {
@@ -28,27 +31,6 @@ func AccountID(ctx context.Context, db postgres.DB, id string) (string, error) {
 		return "", fmt.Errorf("resolve account: %w", err)
 	}
 	return id, nil
-}
-
-// DisplayNames returns what counterparties may call the people with these GX
-// ids; whoever is unknown is left out.
-func DisplayNames(ctx context.Context, db postgres.DB, ids []string) (map[string]string, error) {
-	names := map[string]string{}
-	if len(ids) == 0 {
-		return names, nil
-	}
-	rows, err := db.Query(ctx, `SELECT gx_id, first_name, last_name FROM app.people WHERE gx_id = ANY($1)`, ids)
-	if err != nil {
-		return nil, fmt.Errorf("read names: %w", err)
-	}
-	var id, first, last string
-	if _, err := pgx.ForEachRow(rows, []any{&id, &first, &last}, func() error {
-		names[id] = DisplayName(first, last)
-		return nil
-	}); err != nil {
-		return nil, fmt.Errorf("read names: %w", err)
-	}
-	return names, nil
 }
 
 // PendingOut is SQL that sums what the commands of account p.gx_id that wait or are

@@ -34,22 +34,17 @@ var ErrNotFound = errors.New("people: not found")
 
 // Person is a profile with its status on the ledger.
 type Person struct {
-	ProfileID    uuid.UUID
-	Email        string
-	Phone        *string
-	FirstName    string
-	LastName     string
-	DateOfBirth  *time.Time
-	Gender       *string
+	ProfileID uuid.UUID
+	Sealed
 	Nationality  *string
 	Status       Status
 	GXID         *string `db:"gx_id"`
-	DenialReason string
 	ReviewedBy   *uuid.UUID
 	ReviewedAt   *time.Time
 	OnchainAt    *time.Time
 	FrozenReason string
 	FrozenAt     *time.Time
+	ErasedAt     *time.Time
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 }
@@ -57,7 +52,7 @@ type Person struct {
 // Columns selects a Person from From.
 const Columns = `p.profile_id, p.email, p.phone, p.first_name, p.last_name, p.date_of_birth, p.gender, p.nationality,
 	` + EffectiveStatus + ` AS status, p.gx_id, p.denial_reason, p.reviewed_by, p.reviewed_at, u.created_at AS onchain_at,
-	coalesce(a.frozen_reason, '') AS frozen_reason, a.frozen_at, p.created_at, p.updated_at`
+	coalesce(a.frozen_reason, '') AS frozen_reason, a.frozen_at, p.erased_at, p.created_at, p.updated_at`
 
 // EffectiveStatus is the status of p with what the ledger knows.
 const EffectiveStatus = `CASE WHEN p.status <> 'APPROVED_PENDING_ONCHAIN' OR u.user_id IS NULL THEN p.status

@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/internal/service/door"
 	"gxcoin.money/gx/internal/service/people"
@@ -45,17 +44,17 @@ type Statement struct {
 }
 
 // Read returns a page of the statement of an account.
-func Read(ctx context.Context, db postgres.DB, accountID string, p door.Paging) (Statement, error) {
+func Read(ctx context.Context, d *door.Door, accountID string, p door.Paging) (Statement, error) {
 	w, err := p.Window()
 	if err != nil {
 		return Statement{}, err
 	}
-	page, err := readmodel.Statement(ctx, db, accountID, readmodel.Filter{Limit: w.Limit, Before: w.Before})
+	page, err := readmodel.Statement(ctx, d.Pool, accountID, readmodel.Filter{Limit: w.Limit, Before: w.Before})
 	if err != nil {
 		return Statement{}, err
 	}
 	out := Statement{}
-	if out.Transactions, err = Lines(ctx, db, page.Entries); err != nil {
+	if out.Transactions, err = Lines(ctx, d, page.Entries); err != nil {
 		return Statement{}, err
 	}
 	if page.Next != nil {
@@ -65,12 +64,12 @@ func Read(ctx context.Context, db postgres.DB, accountID string, p door.Paging) 
 }
 
 // Lines shows entries of a statement.
-func Lines(ctx context.Context, db postgres.DB, entries []readmodel.Entry) ([]Transaction, error) {
+func Lines(ctx context.Context, d *door.Door, entries []readmodel.Entry) ([]Transaction, error) {
 	ids := make([]string, len(entries))
 	for i, e := range entries {
 		ids[i] = e.Counterparty
 	}
-	names, err := Names(ctx, db, ids)
+	names, err := Names(ctx, d, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -98,12 +97,12 @@ func line(e readmodel.Entry, name string) Transaction {
 }
 
 // Names returns what counterparties may call accounts; one without a name is left out.
-func Names(ctx context.Context, db postgres.DB, ids []string) (map[string]string, error) {
-	names, err := people.DisplayNames(ctx, db, ids)
+func Names(ctx context.Context, d *door.Door, ids []string) (map[string]string, error) {
+	names, err := people.DisplayNames(ctx, d.Pool, d.Fields, ids)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.Query(ctx, `SELECT org_id, name FROM read.organizations WHERE org_id = ANY($1)`, ids)
+	rows, err := d.Pool.Query(ctx, `SELECT org_id, name FROM read.organizations WHERE org_id = ANY($1)`, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read names: %w", err)
 	}

@@ -38,7 +38,7 @@ func (s tokenomics) events(ctx context.Context, _ *walletInput) (door.Feed, erro
 		if err != nil || len(entries) == 0 {
 			return nil, false, err
 		}
-		lines, err := statement.Lines(ctx, s.Pool, entries)
+		lines, err := statement.Lines(ctx, s.Door, entries)
 		if err != nil {
 			return nil, false, err
 		}

@@ -291,7 +291,7 @@ func (s tokenomics) quote(ctx context.Context, in *transferQuoteInput) (*transfe
 	if err != nil {
 		return nil, err
 	}
-	names, err := statement.Names(ctx, s.Pool, []string{p.to.id})
+	names, err := statement.Names(ctx, s.Door, []string{p.to.id})
 	if err != nil {
 		return nil, err
 	}

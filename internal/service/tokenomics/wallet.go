@@ -104,7 +104,7 @@ func (s tokenomics) transactions(ctx context.Context, in *transactionsInput) (*t
 	if err != nil {
 		return nil, err
 	}
-	page, err := statement.Read(ctx, s.Pool, id, in.Paging)
+	page, err := statement.Read(ctx, s.Door, id, in.Paging)
 	return &transactionsOutput{page}, err
 }
 
