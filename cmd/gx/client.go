@@ -25,6 +25,10 @@ type clientCommands struct {
 	Wallet   walletCmd   `cmd:"" group:"people" help:"Look at balances and statements; as staff, freeze wallets."`
 	Transfer transferCmd `cmd:"" group:"people" help:"Pay somebody."`
 	Command  commandCmd  `cmd:"" group:"people" help:"See what became of a command."`
+	Org      orgCmd      `cmd:"" group:"people" help:"Found organizations, and pay for them together."`
+	Loan     loanCmd     `cmd:"" group:"people" help:"Ask for an interest-free loan, and pay it back."`
+	Proposal proposalCmd `cmd:"" group:"people" help:"Change a parameter of the system by a vote."`
+	Tax      taxCmd      `cmd:"" group:"people" help:"Look at fees and the velocity tax."`
 	Approval approvalCmd `cmd:"" group:"people" help:"As staff, be the second person."`
 	Staff    staffCmd    `cmd:"" group:"people" help:"As staff, look after staff and one's own second factor."`
 
@@ -243,11 +247,23 @@ func (s waitSettings) end(ctx context.Context, p *program, o outputSettings, c *
 		if r.ApprovalID != "" && r.CommandID == "" {
 			fmt.Fprintf(w, "A second person decides: gx approval show %s\n", r.ApprovalID)
 		}
-		facts(w, "about", r.AggregateID, "command", r.CommandID, "status", string(r.Status), "block", r.Command.Result.BlockNumber)
+		if r.Invitation != "" {
+			fmt.Fprintf(w, "Hand them this, it is shown only now; they run \"gx staff accept\":\n%s\n", r.Invitation)
+		}
+		facts(w, "about", r.AggregateID, "command", r.CommandID, "status", string(r.Status), "block", r.Command.Result.BlockNumber, "result", resultOf(r.Command))
 	}); err != nil {
 		return err
 	}
 	return refusal(r.Command)
+}
+
+// resultOf returns what a command has made, as JSON.
+func resultOf(v client.CommandView) json.RawMessage {
+	if v.Result.Value == nil {
+		return nil
+	}
+	text, _ := json.Marshal(v.Result.Value) // it was JSON
+	return text
 }
 
 func finished(v client.CommandView) bool {
@@ -262,12 +278,71 @@ func refusal(v client.CommandView) error {
 	return fmt.Errorf("the ledger refused it: %s (%s)", v.Error, v.ErrorCode)
 }
 
-// send sends a command and shows what became of it.
-func (s waitSettings) send(ctx context.Context, p *program, o outputSettings, c *client.Client, at string, call func(...client.Option) (client.Receipt, error)) error {
-	var answer client.Answer
-	r, err := call(append(s.options(), client.Receive(&answer))...)
+// orderSettings are those of a command that changes something.
+type orderSettings struct {
+	waitSettings   `embed:""`
+	remoteSettings `embed:""`
+}
+
+// order sends a command of the person or member of staff who is logged in, and
+// shows what became of it.
+func (s orderSettings) order(ctx context.Context, p *program, staff bool, call func(*client.Client, ...client.Option) (client.Receipt, error)) error {
+	gx, err := s.resume(staff)
 	if err != nil {
 		return err
 	}
-	return s.end(ctx, p, o, c, at, commanded{r, answer.Replayed()})
+	var answer client.Answer
+	r, err := call(gx, append(s.options(), client.Receive(&answer))...)
+	if err != nil {
+		return err
+	}
+	return s.end(ctx, p, s.outputSettings, gx, doorOf(staff), commanded{r, answer.Replayed()})
+}
+
+// orderAbout is an order about one thing and nothing more.
+type orderAbout struct {
+	ID            string `arg:"" help:"Its id."`
+	orderSettings `embed:""`
+}
+
+func (s orderAbout) about(ctx context.Context, p *program, staff bool, call func(*client.Client, context.Context, string, ...client.Option) (client.Receipt, error)) error {
+	return s.order(ctx, p, staff, func(gx *client.Client, o ...client.Option) (client.Receipt, error) { return call(gx, ctx, s.ID, o...) })
+}
+
+// pageSettings say which part of a list is shown.
+type pageSettings struct {
+	Limit  int64  `default:"20" help:"How many at most, 1 to 100; ${default} by default."`
+	Cursor string `placeholder:"CURSOR" help:"Where the page before ended."`
+}
+
+// viewSettings are those of a command that only looks.
+type viewSettings struct {
+	Staff          bool `help:"Look as a member of staff."`
+	remoteSettings `embed:""`
+}
+
+// view shows what a read answers.
+func view[T any](p *program, s viewSettings, read func(*client.Client) (T, error), text func(io.Writer, T)) error {
+	gx, err := s.resume(s.Staff)
+	if err != nil {
+		return err
+	}
+	return shown(p, s.outputSettings, gx, read, text)
+}
+
+// public shows what a read answers to anybody.
+func public[T any](p *program, s remoteSettings, read func(*client.Client) (T, error), text func(io.Writer, T)) error {
+	gx, err := s.nobody()
+	if err != nil {
+		return err
+	}
+	return shown(p, s.outputSettings, gx, read, text)
+}
+
+func shown[T any](p *program, o outputSettings, gx *client.Client, read func(*client.Client) (T, error), text func(io.Writer, T)) error {
+	v, err := read(gx)
+	if err != nil {
+		return err
+	}
+	return o.show(p, v, func(w io.Writer) { text(w, v) })
 }

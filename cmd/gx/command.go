@@ -47,7 +47,7 @@ func commandFacts(w io.Writer, v client.CommandView) {
 		visible = "yes"
 	}
 	facts(w, "command", v.CommandID, "type", v.Type, "status", string(v.Status), "visible", visible, "error", v.ErrorCode, "why", v.Error,
-		"transaction", v.Result.TransactionID, "block", v.Result.BlockNumber, "sent", v.CreatedAt, "changed", v.UpdatedAt)
+		"transaction", v.Result.TransactionID, "block", v.Result.BlockNumber, "result", resultOf(v), "sent", v.CreatedAt, "changed", v.UpdatedAt)
 }
 
 type listCommandsCmd struct {

@@ -21,6 +21,7 @@ var remediesOf = map[string]string{
 	"idempotency_key_reused":   "Give another --key, or send exactly what was sent with this one.",
 	"idempotency_in_progress":  "The first request with this key is still at work: repeat this one in a moment.",
 	"approval_required":        "Ask for it: a second person decides (gx approval list).",
+	"endorsements_missing":     "Everybody with a stake agrees first: gx org endorse",
 	"rate_limited":             "Wait as long as it says, then repeat.",
 	"not_yet_visible":          "Repeat in a moment.",
 	"not_found":                "Check the id; what belongs to somebody else looks as if it didn't exist.",
@@ -30,6 +31,9 @@ var remediesOf = map[string]string{
 // explain writes an error for a person: what is wrong with each field, and what
 // to do about it.
 func explain(w io.Writer, err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) == 1 { // by the parser
+		err = joined.Unwrap()[0]
+	}
 	p := (*client.Problem)(nil)
 	if !errors.As(err, &p) {
 		fmt.Fprintf(w, "gx: %v\n", err)

@@ -79,12 +79,11 @@ func (c showStaffCmd) Run(ctx context.Context, p *program) error {
 }
 
 type inviteCmd struct {
-	Name           string `arg:"" help:"Name to log in with."`
-	Role           string `required:"" placeholder:"ROLE" enum:"SUPER_OWNER,SUPER_ADMIN,ADMIN,MODERATOR,DEVELOPER,AUDITOR" help:"What they may do: ${enum}."`
-	Called         string `placeholder:"NAME" help:"How people call them; the name by default."`
-	Email          string `placeholder:"ADDRESS" help:"E-mail address."`
-	waitSettings   `embed:""`
-	remoteSettings `embed:""`
+	Name          string `arg:"" help:"Name to log in with."`
+	Role          string `required:"" placeholder:"ROLE" enum:"SUPER_OWNER,SUPER_ADMIN,ADMIN,MODERATOR,DEVELOPER,AUDITOR" help:"What they may do: ${enum}."`
+	Called        string `placeholder:"NAME" help:"How people call them; the name by default."`
+	Email         string `placeholder:"ADDRESS" help:"E-mail address."`
+	orderSettings `embed:""`
 }
 
 // Run invites somebody, or asks a second person to.
@@ -92,7 +91,7 @@ func (c inviteCmd) Run(ctx context.Context, p *program) error {
 	if c.Called == "" {
 		c.Called = c.Name
 	}
-	return c.invited(ctx, p, c.waitSettings, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
+	return c.order(ctx, p, true, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
 		return gx.CreateStaff(ctx, client.CreateStaffRequest{
 			Username: c.Name, DisplayName: c.Called, Email: c.Email, Role: client.CreateStaffRequestRole(c.Role),
 		}, o...)
@@ -100,35 +99,14 @@ func (c inviteCmd) Run(ctx context.Context, p *program) error {
 }
 
 type reinviteCmd struct {
-	ID             string `arg:"" help:"Id of the member of staff."`
-	waitSettings   `embed:""`
-	remoteSettings `embed:""`
+	ID            string `arg:"" help:"Id of the member of staff."`
+	orderSettings `embed:""`
 }
 
 // Run invites somebody again, or asks a second person to.
 func (c reinviteCmd) Run(ctx context.Context, p *program) error {
-	return c.invited(ctx, p, c.waitSettings, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
+	return c.order(ctx, p, true, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
 		return gx.ChangeStaff(ctx, c.ID, client.ChangeStaffRequest{Renew: true}, o...)
-	})
-}
-
-func (s remoteSettings) invited(ctx context.Context, p *program, how waitSettings, call func(*client.Client, ...client.Option) (client.Receipt, error)) error {
-	gx, err := s.staff()
-	if err != nil {
-		return err
-	}
-	r, err := call(gx, how.options()...)
-	if err != nil {
-		return err
-	}
-	return s.show(p, r, func(w io.Writer) {
-		fmt.Fprintln(w, r.Message)
-		if r.ApprovalID != "" {
-			fmt.Fprintf(w, "A second person decides: gx approval show %s\n", r.ApprovalID)
-		}
-		if r.Invitation != "" {
-			fmt.Fprintf(w, "Hand them this, it is shown only now; they run \"gx staff accept\":\n%s\n", r.Invitation)
-		}
 	})
 }
 
@@ -162,37 +140,27 @@ func (s remoteSettings) done(p *program, r client.Done, err error) error {
 }
 
 type roleCmd struct {
-	ID             string `arg:"" help:"Id of the member of staff."`
-	Role           string `arg:"" enum:"SUPER_OWNER,SUPER_ADMIN,ADMIN,MODERATOR,DEVELOPER,AUDITOR" help:"One of ${enum}."`
-	Reason         string `placeholder:"TEXT" help:"Why."`
-	waitSettings   `embed:""`
-	remoteSettings `embed:""`
+	ID            string `arg:"" help:"Id of the member of staff."`
+	Role          string `arg:"" enum:"SUPER_OWNER,SUPER_ADMIN,ADMIN,MODERATOR,DEVELOPER,AUDITOR" help:"One of ${enum}."`
+	Reason        string `placeholder:"TEXT" help:"Why."`
+	orderSettings `embed:""`
 }
 
 // Run asks for another role of somebody.
 func (c roleCmd) Run(ctx context.Context, p *program) error {
-	gx, err := c.staff()
-	if err != nil {
-		return err
-	}
-	return c.send(ctx, p, c.outputSettings, gx, "admin", func(o ...client.Option) (client.Receipt, error) {
+	return c.order(ctx, p, true, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
 		return gx.ChangeStaffRole(ctx, c.ID, client.RoleRequest{Role: client.RoleRequestRole(c.Role), Reason: c.Reason}, o...)
 	})
 }
 
 type removeCmd struct {
-	ID             string `arg:"" help:"Id of the member of staff."`
-	waitSettings   `embed:""`
-	remoteSettings `embed:""`
+	ID            string `arg:"" help:"Id of the member of staff."`
+	orderSettings `embed:""`
 }
 
 // Run asks to remove somebody.
 func (c removeCmd) Run(ctx context.Context, p *program) error {
-	gx, err := c.staff()
-	if err != nil {
-		return err
-	}
-	return c.send(ctx, p, c.outputSettings, gx, "admin", func(o ...client.Option) (client.Receipt, error) {
+	return c.order(ctx, p, true, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
 		return gx.RemoveStaff(ctx, c.ID, o...)
 	})
 }

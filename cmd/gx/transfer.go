@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -26,36 +25,40 @@ func (a *amount) Decode(ctx *kong.DecodeContext) error {
 		text += " " + unit
 		ctx.Scan.Pop()
 	}
-	v, err := qirat.ParseWithUnit(text)
+	v, err := parseAmount(text)
 	if err == nil && v == 0 {
-		err = errors.New("there is nothing to pay")
-	}
-	if err != nil {
-		return fmt.Errorf("%q is not an amount: %s", text, strings.TrimPrefix(err.Error(), "qirat: "))
+		err = fmt.Errorf("%q is nothing", text)
 	}
 	*a = amount(v)
-	return nil
+	return err
+}
+
+func parseAmount(text string) (qirat.Amount, error) {
+	v, err := qirat.ParseWithUnit(text)
+	if err != nil {
+		err = fmt.Errorf("%q is not an amount: %s", text, strings.TrimPrefix(err.Error(), "qirat: "))
+	}
+	return v, err
 }
 
 func (a amount) String() string { return qirat.Amount(a).String() }
 
 type transferCmd struct {
-	To             string `arg:"" help:"GX id of who is paid, in quotes."`
-	Amount         amount `arg:"" help:"How much, with its unit: 1.5GX, or 1500000q."`
-	Remark         string `placeholder:"TEXT" help:"For the statements of both, 140 characters at most."`
-	Yes            bool   `short:"y" help:"Pay without being asked."`
-	Quote          bool   `help:"Only show what it would cost."`
-	waitSettings   `embed:""`
-	remoteSettings `embed:""`
+	To            string `arg:"" help:"GX id of who is paid, in quotes."`
+	Amount        amount `arg:"" help:"How much, with its unit: 1.5GX, or 1500000q."`
+	Remark        string `placeholder:"TEXT" help:"For the statements of both, 140 characters at most."`
+	Yes           bool   `short:"y" help:"Pay without being asked."`
+	Quote         bool   `help:"Only show what it would cost."`
+	orderSettings `embed:""`
 }
 
 // Run shows what the payment costs, asks, pays and waits until both sides see it.
 func (c transferCmd) Run(ctx context.Context, p *program) error {
-	gx, err := c.person()
-	if err != nil {
-		return err
-	}
 	if c.Quote || !c.Yes {
+		gx, err := c.person()
+		if err != nil {
+			return err
+		}
 		q, err := gx.QuoteTransfer(ctx, client.TransferQuoteRequest{ToID: c.To, Amount: c.Amount.String()})
 		if err != nil {
 			return err
@@ -68,7 +71,7 @@ func (c transferCmd) Run(ctx context.Context, p *program) error {
 			return err
 		}
 	}
-	return c.send(ctx, p, c.outputSettings, gx, "tokenomics", func(o ...client.Option) (client.Receipt, error) {
+	return c.order(ctx, p, false, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
 		return gx.CreateTransfer(ctx, client.Payment{ToID: c.To, Amount: c.Amount.String(), Remark: c.Remark}, o...)
 	})
 }

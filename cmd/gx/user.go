@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 
 	"gxcoin.money/gx/api/client"
@@ -80,14 +77,13 @@ func (c identifyCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	content, err := os.ReadFile(c.File)
+	hash, content, err := fileHash(c.File)
 	if err != nil {
 		return err
 	}
-	hash := sha256.Sum256(content)
 	r, err := gx.SubmitKYC(ctx, "me", client.KYCRequest{
 		DocumentType: client.KYCRequestDocumentTypeNATIONALID, DocumentNumber: c.Number,
-		EvidenceHash: hex.EncodeToString(hash[:]), EvidenceSize: int64(len(content)), EvidenceMime: client.KYCRequestEvidenceMime(http.DetectContentType(content)),
+		EvidenceHash: hash, EvidenceSize: int64(len(content)), EvidenceMime: client.KYCRequestEvidenceMime(http.DetectContentType(content)),
 	})
 	if err != nil {
 		return err
@@ -260,9 +256,8 @@ func (c denyCmd) Run(ctx context.Context, p *program) error {
 }
 
 type enrolCmd struct {
-	IDs            []string `arg:"" help:"Profile ids or GX ids of approved people."`
-	waitSettings   `embed:""`
-	remoteSettings `embed:""`
+	IDs           []string `arg:"" help:"Profile ids or GX ids of approved people."`
+	orderSettings `embed:""`
 }
 
 // Run puts people on the ledger and waits until they are there.

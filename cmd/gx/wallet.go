@@ -63,21 +63,23 @@ func (c historyCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	return c.show(p, r, func(w io.Writer) {
-		row(w, "AT", "TYPE", "AMOUNT", "BALANCE", "WITH", "REMARK")
-		for _, t := range r.Transactions {
-			sign := "+"
-			if t.Direction == client.TransactionDirectionOUT {
-				sign = "-"
-			}
-			with := t.Counterparty
-			if t.CounterpartyName != "" {
-				with += " (" + t.CounterpartyName + ")"
-			}
-			row(w, t.Timestamp, t.Type, sign+gxOf(t.Amount), gxOf(t.BalanceAfter), with, t.Remark)
+	return c.show(p, r, func(w io.Writer) { statement(w, r.Transactions, r.NextCursor) })
+}
+
+func statement(w io.Writer, transactions []client.Transaction, cursor string) {
+	row(w, "AT", "TYPE", "AMOUNT", "BALANCE", "WITH", "REMARK")
+	for _, t := range transactions {
+		sign := "+"
+		if t.Direction == client.TransactionDirectionOUT {
+			sign = "-"
 		}
-		more(w, "--cursor", r.NextCursor)
-	})
+		with := t.Counterparty
+		if t.CounterpartyName != "" {
+			with += " (" + t.CounterpartyName + ")"
+		}
+		row(w, t.Timestamp, t.Type, sign+gxOf(t.Amount), gxOf(t.BalanceAfter), with, t.Remark)
+	}
+	more(w, "--cursor", cursor)
 }
 
 type genesisCmd struct {
@@ -101,37 +103,27 @@ func (c genesisCmd) Run(ctx context.Context, p *program) error {
 }
 
 type freezeCmd struct {
-	ID             string `arg:"" help:"Wallet, GX id or profile id."`
-	Reason         string `required:"" placeholder:"REASON" help:"Why, one of the reasons of the API, such as COMPLIANCE_REVIEW or SUSPICIOUS_ACTIVITY."`
-	waitSettings   `embed:""`
-	remoteSettings `embed:""`
+	ID            string `arg:"" help:"Wallet, GX id or profile id."`
+	Reason        string `required:"" placeholder:"REASON" help:"Why, one of the reasons of the API, such as COMPLIANCE_REVIEW or SUSPICIOUS_ACTIVITY."`
+	orderSettings `embed:""`
 }
 
 // Run freezes a wallet, or asks a second person to.
 func (c freezeCmd) Run(ctx context.Context, p *program) error {
-	gx, err := c.staff()
-	if err != nil {
-		return err
-	}
-	return c.send(ctx, p, c.outputSettings, gx, "tokenomics", func(o ...client.Option) (client.Receipt, error) {
+	return c.order(ctx, p, true, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
 		return gx.FreezeWallet(ctx, c.ID, client.TokenomicsFreezeRequest{Reason: c.Reason}, o...)
 	})
 }
 
 type unfreezeCmd struct {
-	ID             string `arg:"" help:"Wallet, GX id or profile id."`
-	Reason         string `placeholder:"TEXT" help:"Why, for the record."`
-	waitSettings   `embed:""`
-	remoteSettings `embed:""`
+	ID            string `arg:"" help:"Wallet, GX id or profile id."`
+	Reason        string `placeholder:"TEXT" help:"Why, for the record."`
+	orderSettings `embed:""`
 }
 
 // Run unfreezes a wallet, or asks a second person to.
 func (c unfreezeCmd) Run(ctx context.Context, p *program) error {
-	gx, err := c.staff()
-	if err != nil {
-		return err
-	}
-	return c.send(ctx, p, c.outputSettings, gx, "tokenomics", func(o ...client.Option) (client.Receipt, error) {
+	return c.order(ctx, p, true, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
 		return gx.UnfreezeWallet(ctx, c.ID, &client.TokenomicsUnfreezeRequest{Reason: c.Reason}, o...)
 	})
 }
