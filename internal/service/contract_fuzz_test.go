@@ -135,11 +135,8 @@ func (s *system) written() (next string) {
 	return next
 }
 
-// counted are the tables in which a refusal leaves its mark, by operation: what
-// guesses passwords and codes is counted, and a stolen refresh token ends its session.
-var counted = map[string][]string{
-	"login": {"app.login_failures"}, "staffLogin": {"app.staff"}, "verifyMfa": {"app.staff", "app.mfa_challenges"},
-}
+// counted are the tables in which a wrong password or code leaves its mark.
+var counted = []string{"app.people", "app.staff", "app.staff_challenges"}
 
 // attack sends one request and reports whether it was accepted.
 func (f *fuzzer) attack(t *testing.T, doorName string, route door.Route, op map[string]any) bool {
@@ -169,7 +166,7 @@ func (f *fuzzer) attack(t *testing.T, doorName string, route door.Route, op map[
 		if f.mark != f.written() {
 			tables := f.fingerprint()
 			for name, sum := range tables {
-				if sum != f.tables[name] && !slices.Contains(counted[route.ID], name) {
+				if sum != f.tables[name] && !(w.Code == http.StatusUnauthorized && slices.Contains(counted, name)) {
 					t.Errorf("it was refused, but %s has changed: %s", name, describe())
 				}
 			}
@@ -375,7 +372,11 @@ func (f *fuzzer) value(name string, schema map[string]any, depth int, harm func(
 			if harm() && needed || !needed && f.rand.IntN(2) == 0 {
 				continue
 			}
-			out[member] = f.value(member, properties[member].(map[string]any), depth+1, harm)
+			value := f.value(member, properties[member].(map[string]any), depth+1, harm)
+			if harm() {
+				member = strings.ToUpper(member) // a name is not its like
+			}
+			out[member] = value
 		}
 		if harm() {
 			out[f.text()] = f.hostile()
