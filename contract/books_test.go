@@ -8,7 +8,9 @@ import (
 	"gxcoin.money/gx/contract/contracttest"
 	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/event"
+	"gxcoin.money/gx/protocol/gxid"
 	"gxcoin.money/gx/protocol/qirat"
+	"gxcoin.money/gx/protocol/status"
 )
 
 // books are what the events alone tell of accounts.
@@ -21,14 +23,29 @@ type entry struct {
 	exempt  bool // from the velocity tax
 }
 
-// user is what GetUser returns of the account.
-type user struct {
+// holder is what a query returns of the account of a person or organization.
+type holder struct {
 	Status                string
 	VelocityTaxTimerStart *time.Time
 }
 
-// openBooks starts from the accounts of people, pools and treasuries.
-func openBooks(t contracttest.TB, l *contracttest.Ledger, people []string, codes ...string) books {
+func holderOf(t contracttest.TB, l *contracttest.Ledger, id string) holder {
+	function := "IdentityContract:GetUser"
+	if _, err := gxid.Parse(id); err != nil {
+		function = "OrganizationContract:GetOrganization"
+	}
+	var h holder
+	if err := l.Query(&h, function, id); err != nil {
+		t.Fatal(err)
+	}
+	if h.Status == string(status.OrganizationLocked) {
+		h.Status = string(account.Frozen)
+	}
+	return h
+}
+
+// openBooks starts from the accounts of people and organizations, pools and treasuries.
+func openBooks(t contracttest.TB, l *contracttest.Ledger, holders []string, codes ...string) books {
 	b := books{}
 	for _, p := range account.Pools {
 		b[p.Account] = entry{balance: int64(l.Balance(t, p.Account))}
@@ -37,12 +54,9 @@ func openBooks(t contracttest.TB, l *contracttest.Ledger, people []string, codes
 		id := account.TreasuryOf(code)
 		b[id] = entry{balance: int64(l.Balance(t, id))}
 	}
-	for _, id := range people {
-		var u user
-		if err := l.Query(&u, "IdentityContract:GetUser", id); err != nil {
-			t.Fatal(err)
-		}
-		b[id] = entry{balance: int64(l.Balance(t, id)), timer: u.VelocityTaxTimerStart, status: u.Status}
+	for _, id := range holders {
+		h := holderOf(t, l, id)
+		b[id] = entry{balance: int64(l.Balance(t, id)), timer: h.VelocityTaxTimerStart, status: h.Status}
 	}
 	return b
 }
@@ -82,12 +96,16 @@ func (b books) move(t *rapid.T, from, to side, amount qirat.Amount) {
 
 // apply books an event.
 func (b books) apply(t *rapid.T, e event.Event) {
-	status := func(id, s string) {
+	set := func(id, s string) {
 		entry := b[id]
 		entry.status = s
 		b[id] = entry
 	}
 	switch e := e.(type) {
+	case *event.OrganizationProposed:
+		b[e.OrgID] = entry{status: string(status.OrganizationPending)}
+	case *event.OrganizationActivated:
+		set(e.OrgID, string(status.OrganizationActive))
 	case *event.UserCreated:
 		b[e.UserID] = entry{status: e.Status}
 	case *event.GenesisDistributed:
@@ -121,14 +139,14 @@ func (b books) apply(t *rapid.T, e event.Event) {
 	case *event.LoanRepaid:
 		b.move(t, side{e.PayerID, &e.PayerBalanceAfter, e.PayerVelocityTimerStart}, collective(e.PoolID), e.Amount)
 	case *event.WalletFrozen:
-		status(e.AccountID, "FROZEN")
+		set(e.AccountID, "FROZEN")
 	case *event.WalletUnfrozen:
-		status(e.AccountID, "ACTIVE")
+		set(e.AccountID, "ACTIVE")
 	case *event.UserStatusChanged:
 		if b[e.UserID].status != string(e.OldStatus) {
 			t.Fatalf("%+v, by the books it was %s", e, b[e.UserID].status)
 		}
-		status(e.UserID, string(e.NewStatus))
+		set(e.UserID, string(e.NewStatus))
 	}
 }
 
@@ -141,13 +159,10 @@ func (b books) compare(t *rapid.T, l *contracttest.Ledger) {
 		if account.IsCollective(id) {
 			continue
 		}
-		var u user
-		if err := l.Query(&u, "IdentityContract:GetUser", id); err != nil {
-			t.Fatal(err)
-		}
-		start := u.VelocityTaxTimerStart
-		if u.Status != want.status || (start == nil) != (want.timer == nil) || start != nil && !start.Equal(*want.timer) {
-			t.Fatalf("%s is %s with timer %v, by the books %s with %v", id, u.Status, start, want.status, want.timer)
+		h := holderOf(t, l, id)
+		start := h.VelocityTaxTimerStart
+		if h.Status != want.status || (start == nil) != (want.timer == nil) || start != nil && !start.Equal(*want.timer) {
+			t.Fatalf("%s is %s with timer %v, by the books %s with %v", id, h.Status, start, want.status, want.timer)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
+	"gxcoin.money/gx/contract"
 	"gxcoin.money/gx/contract/contracttest"
 	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/command"
@@ -230,5 +231,45 @@ func TestEveryCommandAlone(t *testing.T) {
 				t.Errorf("a repetition: %+v, %v", again, err)
 			}
 		})
+	}
+}
+
+// queries returns arguments for each query.
+func (w *town) queries() map[string][]string {
+	p := w.p
+	return map[string][]string{
+		"AdminContract:ExportAccount": {p[0]}, "AdminContract:ExportFirst": {`[["acct"]]`}, "AdminContract:ExportKeys": {`[["user","` + p[0] + `"]]`},
+		"AdminContract:ExportState": {`["acct"]`, "100", ""}, "AdminContract:GetCountryStats": {"DE"}, "AdminContract:GetGlobalCounters": nil,
+		"AdminContract:GetSystemParameter": {parameter.VotingPeriodDays}, "AdminContract:GetSystemStatus": nil, "AdminContract:ListAllCountries": {"100", ""},
+		"GovernanceContract:GetProposalDetails": {w.open}, "GovernanceContract:ListActiveProposals": {"100", ""},
+		"IdentityContract:GetGuardians": {p[9]}, "IdentityContract:GetMyProfile": {p[0]}, "IdentityContract:GetRecoverySession": {w.session},
+		"IdentityContract:GetRelationship": {w.asked[0]}, "IdentityContract:GetTrustScore": {p[0]}, "IdentityContract:GetUser": {p[0]}, "IdentityContract:UserExists": {p[0]},
+		"LoanPoolContract:GetLoan": {w.loans[0]}, "LoanPoolContract:GetMyLoans": {p[0], "100", ""},
+		"OrganizationContract:GetOrganization": {"acme"}, "OrganizationContract:GetPendingTransaction": {w.acme}, "OrganizationContract:ListPendingTransactions": {"acme", "100", ""},
+		"TaxAndFeeContract:CalculateTransactionFee": {p[0], p[1], "5000000", ""}, "TaxAndFeeContract:CalculateVelocityTax": {p[0]}, "TaxAndFeeContract:CheckVelocityTaxEligibility": {p[0]},
+		"TokenomicsContract:GetBalance": {p[0]}, "TokenomicsContract:GetPoolStatus": {"LOAN"}, "TokenomicsContract:GetSupplyStatus": nil,
+		"TokenomicsContract:GetTransactionHistory": {p[0], "100", ""},
+	}
+}
+
+// Every query answers anybody, during a pause as well, and writes nothing. No
+// list in an answer is null (B-029).
+func TestB029_EveryQueryAnswers(t *testing.T) {
+	w := newTown(t)
+	running := w.Clone()
+	w.Apply(t, &command.PauseSystem{Reason: "x"})
+	queries := w.queries()
+	for _, f := range functions(contract.KindQuery) {
+		args, ok := queries[f.Name]
+		if !ok {
+			t.Errorf("%s is not asked", f.Name)
+			continue
+		}
+		for _, l := range []*contracttest.Ledger{running, w.Ledger} {
+			tx, err := l.Simulate(contract.Caller{ID: "anyone"}, f.Name, args...)
+			if err != nil || len(tx.Writes) > 0 || tx.Event != nil || len(tx.Result) == 0 || bytes.Contains(tx.Result, []byte(":null")) && f.Name != "AdminContract:GetSystemStatus" {
+				t.Errorf("%s: %+v, %v", f.Name, tx, err)
+			}
+		}
 	}
 }
