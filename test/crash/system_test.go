@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"gxcoin.money/gx/api/client"
+	"gxcoin.money/gx/internal/ledger"
 	"gxcoin.money/gx/internal/platform/datadir"
 	"gxcoin.money/gx/internal/platform/pgembed"
 )
@@ -55,6 +56,8 @@ type system struct {
 	out      *bytes.Buffer
 	exited   chan struct{}
 	info     datadir.Running
+	database string               // that it uses; empty: one of its own
+	ledger   func() ledger.Ledger // nil: the embedded one
 }
 
 func newSystem(t testing.TB, args ...string) *system {
@@ -93,6 +96,13 @@ func freePorts(t testing.TB) int {
 	return 0
 }
 
+// environ is the environment without what is meant for these tests.
+func environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "GX_CRASH") || strings.HasPrefix(v, "GX_CHAOS") || strings.HasPrefix(v, "GX_REQUIRE")
+	})
+}
+
 // start brings the system up and waits until it is ready.
 func (s *system) start() {
 	s.t.Helper()
@@ -100,7 +110,7 @@ func (s *system) start() {
 	s.out = new(bytes.Buffer)
 	s.up = exec.Command(binary, append([]string{"up", "--processes", "--data-dir=" + filepath.Join(s.dir, "data"),
 		"--port-base=" + strconv.Itoa(s.portBase), "--ready-file=" + ready}, s.args...)...)
-	s.up.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GX_CRASH") })
+	s.up.Env = environ()
 	s.up.Stdout, s.up.Stderr = s.out, s.out
 	s.up.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := s.up.Start(); err != nil {
@@ -121,6 +131,9 @@ func (s *system) start() {
 		}
 		if err := json.Unmarshal(content, &s.info); err != nil {
 			return err
+		}
+		if s.database != "" {
+			s.info.Database = s.database
 		}
 		if s.info.PID != up.Process.Pid {
 			return fmt.Errorf("the ready file is that of process %d", s.info.PID)
@@ -242,6 +255,24 @@ func (s *system) children() []process {
 			role = args[2]
 		}
 		out = append(out, process{pid, role})
+	}
+	return out
+}
+
+// logs returns what all processes have logged.
+func (s *system) logs() []string {
+	s.t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.info.DataDir, "log", "*"))
+	if err != nil || len(files) == 0 {
+		s.t.Fatalf("logs in %s: %q, %v", s.info.DataDir, files, err)
+	}
+	out := make([]string, len(files))
+	for i, name := range files {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		out[i] = string(content)
 	}
 	return out
 }

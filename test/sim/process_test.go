@@ -95,6 +95,7 @@ func (p *process) pool(role string) (*pgxpool.Pool, error) {
 	cfg := p.world.stage.pools[role].Copy()
 	cfg.ConnConfig.Database = p.world.database
 	cfg.ConnConfig.DialFunc = p.dial
+	cfg.ConnConfig.RuntimeParams["application_name"] = p.name
 	pool, err := pgxpool.NewWithConfig(p.ctx, cfg)
 	if err != nil {
 		return nil, err

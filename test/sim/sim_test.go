@@ -109,6 +109,10 @@ func simulate(t *testing.T, s *stage, seed uint64) (sum summary) {
 		payments = w.play(t)
 		sum = summary{payments: len(payments), lives: w.lives, writes: w.writes, simulated: time.Since(w.begin)}
 		now = w.now()
+		var usurpers int
+		if err := w.control.QueryRow(context.Background(), `SELECT count(*) FROM sim.usurpers`).Scan(&usurpers); err != nil || usurpers > 0 {
+			t.Errorf("INV6: %d times somebody has written who did not lead (%v)", usurpers, err)
+		}
 		if err := w.control.Close(context.Background()); err != nil {
 			t.Error(err)
 		}

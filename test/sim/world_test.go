@@ -45,10 +45,25 @@ type actor struct {
 	profile, session uuid.UUID
 }
 
-// The tables that a simulated clock replaces the database's with: whoever finds
-// this schema in their search path and asks for now() gets simulated time.
-const clockSchema = `
+// What a simulation adds to the database. Whoever has this schema first in their
+// search path and asks for now() gets simulated time. And whoever writes as a leader
+// while another holds the lease, at the end of their transaction, is noted.
+const simSchema = `
 	CREATE SCHEMA sim;
+	CREATE TABLE sim.usurpers (who text, leader text, wrote text);
+	CREATE FUNCTION sim.fenced() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+	DECLARE leader text;
+	BEGIN
+		SELECT holder INTO leader FROM app.leases WHERE name = TG_ARGV[0];
+		IF leader <> current_setting('application_name') THEN
+			INSERT INTO sim.usurpers VALUES (current_setting('application_name'), leader, TG_TABLE_NAME);
+		END IF;
+		RETURN NULL;
+	END $$;
+	CREATE CONSTRAINT TRIGGER fenced AFTER UPDATE OF block, tx_index ON read.checkpoint DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW EXECUTE FUNCTION sim.fenced('projector:gx');
+	CREATE CONSTRAINT TRIGGER fenced AFTER INSERT OR UPDATE ON app.batches DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW EXECUTE FUNCTION sim.fenced('submitter:gx');
 	CREATE SEQUENCE sim.clock;
 	CREATE FUNCTION sim.now() RETURNS timestamptz LANGUAGE sql STABLE AS $$ SELECT to_timestamp(last_value / 1e6) FROM sim.clock $$;
 	GRANT USAGE ON SCHEMA sim TO PUBLIC;
@@ -78,7 +93,7 @@ func newStage(t *testing.T, people int) *stage {
 		if err := s.signer(clock.System).Publish(t.Context(), owner); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := owner.Exec(t.Context(), clockSchema, pgx.QueryExecModeSimpleProtocol); err != nil {
+		if _, err := owner.Exec(t.Context(), simSchema, pgx.QueryExecModeSimpleProtocol); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range customers {
