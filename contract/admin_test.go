@@ -15,6 +15,7 @@ import (
 	"gxcoin.money/gx/protocol/event"
 	"gxcoin.money/gx/protocol/parameter"
 	"gxcoin.money/gx/protocol/qirat"
+	"gxcoin.money/gx/protocol/role"
 	"gxcoin.money/gx/protocol/status"
 )
 
@@ -40,7 +41,7 @@ func supplyOf(t *testing.T, l *contracttest.Ledger) supply {
 }
 
 // B-007: the pools hold the supply right after the bootstrap. B-012: once.
-func TestBootstrap(t *testing.T) {
+func TestB007_B012_Bootstrap(t *testing.T) {
 	l := contracttest.New()
 	if err := l.Query(new(any), "TokenomicsContract:GetSupplyStatus"); err == nil {
 		t.Error("there is a supply before the bootstrap")
@@ -67,6 +68,8 @@ func TestBootstrap(t *testing.T) {
 	if after := l.State(); len(after) != len(before)+1 {
 		t.Errorf("a second bootstrap changed %d keys", len(after)-len(before))
 	}
+	_, err := contracttest.New().Simulate(contracttest.As(role.Admin), "AdminContract:BootstrapSystem")
+	wantError(t, err, contract.CodeUnauthorized, "does not have the required role")
 }
 
 // B-006: the slots of every country are those of the golden file.

@@ -59,7 +59,7 @@ func TestFunctions(t *testing.T) {
 }
 
 // B-039: there is no default contract. B-020: what only contracts call has no name.
-func TestUnknownFunction(t *testing.T) {
+func TestB020_B039_UnknownFunction(t *testing.T) {
 	l := contracttest.New()
 	for _, name := range []string{
 		"", "BootstrapSystem", "Admin:BootstrapSystem", "AdminContract:", ":BootstrapSystem", "AdminContract:bootstrapSystem", "AdminContract:BootstrapSystem ",
@@ -75,7 +75,7 @@ func TestUnknownFunction(t *testing.T) {
 
 // B-012, B-019, B-022, B-030: every command function checks the role by exact
 // equality, before it looks at anything else.
-func TestRoles(t *testing.T) {
+func TestB030_Roles(t *testing.T) {
 	l := contracttest.Open(t, "DE")
 	callers := []contract.Caller{
 		{ID: "nobody"},
@@ -115,7 +115,7 @@ func TestRoles(t *testing.T) {
 
 // B-001: who acts is an argument; a certificate of a person may act for that
 // person alone, and needs no role for it.
-func TestActor(t *testing.T) {
+func TestB001_Actor(t *testing.T) {
 	l := contracttest.Open(t, "DE")
 	ids := l.Join(t, "DE", 2)
 	const transfer = "TokenomicsContract:TransferWithFees"
@@ -172,7 +172,7 @@ func TestIDsOfPeople(t *testing.T) {
 }
 
 // B-013: a pause stops every command but the two that end and begin one, and no query.
-func TestPause(t *testing.T) {
+func TestB013_Pause(t *testing.T) {
 	l := contracttest.Open(t, "DE")
 	ids := l.Join(t, "DE", 2)
 	l.Apply(t, &command.PauseSystem{Reason: "drill"})

@@ -16,7 +16,7 @@ import (
 )
 
 // B-008: the envelope of a registration has three events.
-func TestCreateUser(t *testing.T) {
+func TestB008_CreateUser(t *testing.T) {
 	l := contracttest.Open(t, "DE", "LK")
 	p := l.Person(t, "DE")
 	events := l.Apply(t, p)
@@ -64,7 +64,7 @@ func TestCreateUser(t *testing.T) {
 	}
 }
 
-func TestCreateUserRefused(t *testing.T) {
+func TestB026_CreateUserRefused(t *testing.T) {
 	l := contracttest.Open(t, "DE")
 	p := l.Person(t, "DE")
 	l.Apply(t, p)
@@ -119,7 +119,7 @@ func TestCreateUsersBatch(t *testing.T) {
 }
 
 // B-025: the age is that of the birth date in the id, on the day of the transaction.
-func TestGenesisAge(t *testing.T) {
+func TestB025_GenesisAge(t *testing.T) {
 	day := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 12, 0, 0, 0, time.UTC) }
 	for _, c := range []struct {
 		at, born time.Time

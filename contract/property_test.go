@@ -30,7 +30,7 @@ func (w *world) clone() *world {
 // are where they belong (I5, I6), the events tell every balance, timer and status
 // (I9), a command ends once, whatever part of the history is sent again (I10),
 // and two peers, whose maps are in different orders, agree to the byte (I12).
-func TestHistories(t *testing.T) {
+func TestB027_Histories(t *testing.T) {
 	for _, d := range command.All() {
 		if draws[d.Type] == nil {
 			t.Errorf("%s is not part of the histories", d.Type)
@@ -200,7 +200,7 @@ func (w *world) invariants(t *rapid.T) {
 }
 
 // B-005, B-009: a hundred runs of one batch write the same bytes.
-func TestRepeatable(t *testing.T) {
+func TestB005_B009_Repeatable(t *testing.T) {
 	l := contracttest.Open(t, "DE", "LK")
 	ids := l.Join(t, "DE", 20)
 	items := []contract.BatchItem{l.Item(t, l.Person(t, "LK")), l.Item(t, l.Person(t, "DE"))}

@@ -108,7 +108,7 @@ func TestTransferFeeParameter(t *testing.T) {
 }
 
 // B-003: nobody pays themselves, and whoever is touched twice loses nothing.
-func TestSelfTransfer(t *testing.T) {
+func TestB003_SelfTransfer(t *testing.T) {
 	l := contracttest.Open(t, "DE")
 	ids := l.Join(t, "DE", 3)
 	l.Refuse(t, contract.CodeInvalidArgument, "must differ", contracttest.Pay(ids[0], ids[0], 1*gx))
@@ -125,7 +125,7 @@ func TestSelfTransfer(t *testing.T) {
 }
 
 // B-037: money goes to accounts that exist. B-028: amounts may be as large as the supply.
-func TestTransferRefused(t *testing.T) {
+func TestB037_TransferRefused(t *testing.T) {
 	l := contracttest.Open(t, "DE")
 	ids := l.Join(t, "DE", 2)
 	nobody := l.Person(t, "DE").UserID
@@ -145,7 +145,7 @@ func TestTransferRefused(t *testing.T) {
 
 // B-004: fifty paying transfers of different people fit into one block, and so
 // do registrations in different countries.
-func TestHotAccounts(t *testing.T) {
+func TestB004_HotAccounts(t *testing.T) {
 	l := contracttest.Open(t, "DE", "LK", "US")
 	ids := l.Join(t, "DE", 100)
 	var txs []*contracttest.Tx
@@ -176,7 +176,7 @@ func TestHotAccounts(t *testing.T) {
 
 // B-002: a hundred debits of one account at once: the ledger's conflicts keep
 // it right, and each ends applied or without funds.
-func TestConcurrentDebits(t *testing.T) {
+func TestB002_ConcurrentDebits(t *testing.T) {
 	l := contracttest.Open(t, "DE")
 	ids := l.Join(t, "DE", 2)
 	applied, poor := 0, 0
@@ -239,7 +239,7 @@ func TestVelocityTimer(t *testing.T) {
 }
 
 // B-021: an internal transfer has a collective account on one side at least.
-func TestTransferInternal(t *testing.T) {
+func TestB021_TransferInternal(t *testing.T) {
 	l := contracttest.Open(t, "DE")
 	ids := l.Join(t, "DE", 2)
 	move := func(from, to string, amount qirat.Amount) *command.TransferInternal {

@@ -185,7 +185,7 @@ func TestOptionalMembers(t *testing.T) {
 	}
 }
 
-func TestDecode(t *testing.T) {
+func TestB034_Decode(t *testing.T) {
 	for name, c := range map[string]struct {
 		typ     Type
 		version string

@@ -240,7 +240,7 @@ func TestParametersAreSorted(t *testing.T) {
 
 // Whatever the rates, a fee is the rounded-down share, below the amount, and
 // grows with it at one rate.
-func TestFeeProperties(t *testing.T) {
+func TestB028_FeeProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := Default()
 		for _, p := range s.Parameters() {

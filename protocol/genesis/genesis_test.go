@@ -59,7 +59,7 @@ func golden(t *testing.T) (slots map[string][6]uint64, totals map[string]uint64)
 	return slots, totals
 }
 
-func TestApportionGolden(t *testing.T) {
+func TestB006_ApportionGolden(t *testing.T) {
 	slots, totals := golden(t)
 	got := map[string][6]uint64{}
 	for _, a := range apportioned(t, shipped()) {
