@@ -48,10 +48,12 @@ type Ring struct {
 	Client   *client.Client    // of nobody
 	Username string            // of the first member of staff
 	Password string
+	Log      func() string // everything that was logged so far
 }
 
 // Options of a system. Zero values take the defaults.
 type Options struct {
+	Pepper        []byte        // what several systems on one database share; default random
 	Clock         clock.Clock   // of ledger, submitter and projector; default clock.System
 	ScheduleEvery time.Duration // default that of package schedule
 }
@@ -100,14 +102,17 @@ func StartWith(t testing.TB, db pgtest.Database, o Options) *Ring {
 	projectorPool := pool(postgres.Options{Role: "gx_projector", MaxConns: 4, NoSync: true, Indexed: true})
 	t.Cleanup(func() { cancel(); wg.Wait() })
 
+	said := new(transcript)
+	r.Log = said.String
+	log := slog.New(slog.NewJSONHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	box := outbox.New(outbox.Options{})
 	l := embedded.New(ledgerPool, contract.Invoke, embedded.Options{Clock: o.Clock})
 	run("ledger", l.Run)
 	run("submitter", submitter.New(submitterPool, l, submitter.Options{
 		Outbox: box, Holder: t.Name(), Clock: o.Clock, Jobs: schedule.Jobs(schedule.Options{Every: o.ScheduleEvery, Outbox: box}),
-		Keep: keep,
+		Keep: keep, Log: log,
 	}).Run)
-	run("projector", projector.New(projectorPool, l, projector.Options{Holder: t.Name(), Clock: o.Clock}).Run)
+	run("projector", projector.New(projectorPool, l, projector.Options{Holder: t.Name(), Clock: o.Clock, Log: log}).Run)
 
 	start, stop := context.WithTimeout(ctx, patience)
 	defer stop()
@@ -123,7 +128,10 @@ func StartWith(t testing.TB, db pgtest.Database, o Options) *Ring {
 		t.Fatal(err)
 	}
 
-	pepper := []byte(rand.Text() + rand.Text())
+	pepper := o.Pepper
+	if pepper == nil {
+		pepper = []byte(rand.Text() + rand.Text())
+	}
 	key, err := token.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
@@ -137,8 +145,6 @@ func StartWith(t testing.TB, db pgtest.Database, o Options) *Ring {
 	}
 	watcher := new(readmodel.Watcher)
 	run("watcher", func(ctx context.Context) error { return watcher.Run(ctx, front) })
-	said := new(transcript)
-	log := slog.New(slog.NewJSONHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for _, d := range service.Doors {
 		h, err := service.New(d.Name, service.Deps{
 			Pool: front, Outbox: box, Watcher: watcher, Clock: clock.System, Log: log, Keys: token.NewKeySet(front, clock.System),

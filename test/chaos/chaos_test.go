@@ -4,6 +4,7 @@
 package chaos_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -58,7 +59,7 @@ func start(t *testing.T, n int) *copies {
 	c := &copies{database: pgtest.New(t)}
 	t.Cleanup(func() { invariant.Closed(t, c.database.DSN) })
 	for range n {
-		c.rings = append(c.rings, ringtest.StartOn(t, c.database))
+		c.rings = append(c.rings, ringtest.StartWith(t, c.database, ringtest.Options{Pepper: bytes.Repeat([]byte("pepper"), 8)}))
 	}
 	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
 	return c
