@@ -72,8 +72,8 @@ func TestFabric(t *testing.T) {
 		for i := range 4000 {
 			to = append(to, r.pay(1+i%(people-1), 0))
 		}
-		batched.of(t, n, len(all), func() { batches = append(batches, r.drain(submitter.Options{}, all)) })
-		alone.of(t, n, 1000, func() {
+		batched.of(r, len(all), func() { batches = append(batches, r.drain(submitter.Options{}, all)) })
+		alone.of(r, 1000, func() {
 			single = append(single, r.drain(submitter.Options{MaxBatch: 1, Pipeline: inFlight}, all[:1000]))
 		})
 		hot = append(hot, r.drain(submitter.Options{}, to))
@@ -95,7 +95,7 @@ func TestFabric(t *testing.T) {
 		name string
 		costs
 	}{{"in batches", batched}, {"alone", alone}} {
-		for _, kind := range []string{"orde", "peer", "gxtv"} {
+		for _, kind := range []string{"orde", "peer", "gxtv", "ring", "post"} {
 			fmt.Fprintf(w, "a command %s, all of kind %s\t%.3f ms of CPU\t%.0f bytes on the disk of each\n",
 				c.name, kind, 1000*c.seconds[kind]/c.commands, c.bytes[kind]/c.commands)
 		}

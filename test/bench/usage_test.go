@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"gxcoin.money/gx/internal/fabric/fabrictest"
 )
 
@@ -69,17 +71,51 @@ func cpu(t testing.TB, n *fabrictest.Network) map[string]float64 {
 	t.Helper()
 	out := make(map[string]float64)
 	for name, proc := range nodes(t, n) {
-		content, err := os.ReadFile(filepath.Join(proc, "stat"))
+		seconds, err := cpuOf(proc)
 		if err != nil {
 			t.Skipf("SKIPPED: memory and CPU are read from /proc: %v", err)
 		}
-		fields := strings.Fields(string(content[strings.LastIndexByte(string(content), ')')+1:]))
-		for _, f := range fields[11:13] {
-			ticks, err := strconv.ParseFloat(f, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			out[name[:len("peer")]] += ticks / clockTicks
+		out[name[:len("peer")]] += seconds
+	}
+	return out
+}
+
+func cpuOf(proc string) (seconds float64, err error) {
+	content, err := os.ReadFile(filepath.Join(proc, "stat"))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(content[strings.LastIndexByte(string(content), ')')+1:]))
+	for _, f := range fields[11:13] {
+		ticks, err := strconv.ParseFloat(f, 64)
+		if err != nil {
+			return 0, err
+		}
+		seconds += ticks / clockTicks
+	}
+	return seconds, nil
+}
+
+// cpu returns the seconds of this process, which is the ring and its clients,
+// and of its connections to PostgreSQL.
+func (r *ring) cpu() map[string]float64 {
+	r.t.Helper()
+	out := cpu(r.t, r.network)
+	var err error
+	if out["ring"], err = cpuOf("/proc/self"); err != nil {
+		r.t.Fatal(err)
+	}
+	rows, err := r.owner.Query(r.t.Context(), "SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, pid := range pids {
+		if seconds, err := cpuOf(filepath.Join("/proc", strconv.Itoa(pid))); err == nil { // else it has ended
+			out["post"] += seconds
 		}
 	}
 	return out
@@ -123,17 +159,17 @@ type costs struct {
 }
 
 // of adds what f, which takes some commands to the ledger, costs.
-func (c *costs) of(t testing.TB, n *fabrictest.Network, commands int, f func()) {
-	t.Helper()
-	cpuBefore, diskBefore := cpu(t, n), disk(t, n)
+func (c *costs) of(r *ring, commands int, f func()) {
+	r.t.Helper()
+	cpuBefore, diskBefore := r.cpu(), disk(r.t, r.network)
 	f()
 	if c.seconds == nil {
 		c.seconds, c.bytes = make(map[string]float64), make(map[string]float64)
 	}
-	for kind, s := range cpu(t, n) {
+	for kind, s := range r.cpu() {
 		c.seconds[kind] += s - cpuBefore[kind]
 	}
-	for kind, b := range disk(t, n) {
+	for kind, b := range disk(r.t, r.network) {
 		c.bytes[kind] += b - diskBefore[kind]
 	}
 	c.commands += float64(commands)
