@@ -22,6 +22,7 @@ import (
 
 type verifyCmd struct {
 	Rate             int           `placeholder:"N" default:"0" help:"Keys, rows and blocks that are compared a second; 0 is as many as possible."`
+	Replay           bool          `negatable:"" default:"true" help:"Also make the read model again, in temporary tables, and compare every value of it; on by default."`
 	Patience         time.Duration `placeholder:"DURATION" default:"30s" help:"How long to wait for the projector, and for a key that changes to stand still; ${default} by default."`
 	operatedSettings `embed:""`
 	ledgerSettings   `embed:""`
@@ -63,21 +64,22 @@ func (c verifyCmd) Run(ctx context.Context, p *program) error {
 
 // guardSettings say how the projector's process verifies what it writes.
 type guardSettings struct {
-	VerifyEvery time.Duration `placeholder:"DURATION" default:"1m" help:"Pause between two verifications of everything beside the projector, ${default} by default; 0 turns them off. What they find halts it and marks reads as stale, until gx rebuild."`
-	VerifyRate  int           `placeholder:"N" default:"2000" help:"Keys, rows and blocks that they compare a second, ${default} by default."`
+	VerifyEvery  time.Duration `placeholder:"DURATION" default:"1m" help:"Pause between two verifications of everything beside the projector, ${default} by default; 0 turns them off. What they find halts it and marks reads as stale, until gx rebuild."`
+	VerifyReplay time.Duration `placeholder:"DURATION" default:"24h" help:"How often one of them also makes the read model again and compares every value, ${default} by default."`
+	VerifyRate   int           `placeholder:"N" default:"2000" help:"Keys, rows and blocks that they compare a second, ${default} by default."`
 }
 
 // Validate says what cannot be.
 func (s guardSettings) Validate() error {
-	if s.VerifyEvery < 0 || s.VerifyRate <= 0 {
-		return fmt.Errorf("--verify-every can't be less than 0, and --verify-rate must be more")
+	if s.VerifyEvery < 0 || s.VerifyReplay <= 0 || s.VerifyRate <= 0 {
+		return fmt.Errorf("--verify-every can't be less than 0, --verify-replay and --verify-rate must be more")
 	}
 	return nil
 }
 
 // arguments give the same settings to a child.
 func (s guardSettings) arguments() []string {
-	return []string{"--verify-every=" + s.VerifyEvery.String(), fmt.Sprintf("--verify-rate=%d", s.VerifyRate)}
+	return []string{"--verify-every=" + s.VerifyEvery.String(), "--verify-replay=" + s.VerifyReplay.String(), fmt.Sprintf("--verify-rate=%d", s.VerifyRate)}
 }
 
 // guard returns what verifies beside the projector of this process; nil when
@@ -91,7 +93,7 @@ func (s *process) guard(ctx context.Context, o guardSettings, l ledger.Ledger) (
 		return nil, err
 	}
 	return verifier.NewGuard(pool, l, verifier.GuardOptions{
-		Every: o.VerifyEvery, Rate: o.VerifyRate, Log: s.log.With("component", "verifier"), Registerer: s.ops.Registry(),
+		Every: o.VerifyEvery, Replay: o.VerifyReplay, Rate: o.VerifyRate, Log: s.log.With("component", "verifier"), Registerer: s.ops.Registry(),
 	}).Run, nil
 }
 
@@ -100,7 +102,7 @@ func (c verifyCmd) verify(ctx context.Context, p *program, db postgres.DB, l led
 	said := newConsole(p.stderr)
 	said.step("verify")
 	defer said.finish("")
-	return verifier.Verify(ctx, db, l, verifier.Options{Rate: c.Rate, Patience: c.Patience, Progress: func(now verifier.Progress) {
+	return verifier.Verify(ctx, db, l, verifier.Options{Rate: c.Rate, Patience: c.Patience, Replay: c.Replay, Progress: func(now verifier.Progress) {
 		said.progress(fmt.Sprintf("%s; %s, %s", now.Subject, count(int64(now.Compared), "comparison"), count(int64(now.Violations), "violation")))
 	}})
 }

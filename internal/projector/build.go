@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 
+	"gxcoin.money/gx/internal/ledger"
 	"gxcoin.money/gx/internal/platform/lease"
+	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/internal/readmodel"
 )
 
@@ -36,4 +38,16 @@ func (p *Projector) Build(ctx context.Context, term lease.Term, until *readmodel
 		}
 		backoff = min(2*backoff, p.o.BackoffMax)
 	}
+}
+
+// Replay applies the ledger to a read model in a schema of db that nobody else
+// sees, from its checkpoint up to a position, or fails.
+func Replay(ctx context.Context, db postgres.DB, schema string, l ledger.Ledger, until readmodel.Position, moved func(readmodel.Position)) error {
+	p := New(nil, l, Options{Schema: schema})
+	p.db = readmodel.In(db, schema)
+	s := &session{Projector: p, until: &until, moved: moved}
+	if err := s.follow(ctx); !errors.Is(err, errArrived) {
+		return err
+	}
+	return nil
 }

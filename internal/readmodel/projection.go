@@ -22,6 +22,8 @@ const Notification = "gx_projected"
 // number of events. It serves one goroutine and one flush. After an error it
 // must be thrown away.
 type Projection struct {
+	Silent bool // nobody is notified
+
 	txs      []string // ids of the transactions
 	log      []logged
 	commands []Result
@@ -208,7 +210,7 @@ func (p *Projection) Flush(ctx context.Context, tx pgx.Tx, to Position) error {
 		bury(b, d)
 	}
 	b.exec(1, "checkpoint", `UPDATE read.checkpoint SET block = $1, tx_index = $2, block_hash = $3`, to.Block, to.TxIndex, to.Hash)
-	if len(p.commands) > 0 {
+	if len(p.commands) > 0 && !p.Silent {
 		b.Queue(`SELECT pg_notify($1, '')`, Notification)
 	}
 	if err := tx.SendBatch(ctx, &b.Batch).Close(); err != nil {

@@ -30,17 +30,39 @@ func Create(ctx context.Context, tx pgx.Tx, schema, note string) error {
 	if err != nil {
 		return fmt.Errorf("create the read model %s: %w", schema, err)
 	}
-	to := pgx.Identifier{schema}.Sanitize()
-	statements = append(statements,
-		`INSERT INTO `+to+`.checkpoint (block, tx_index) VALUES (-1, -1)`,
-		`INSERT INTO `+to+`.system_status DEFAULT VALUES`,
-		`COMMENT ON SCHEMA `+to+` IS '`+strings.ReplaceAll(clean(note), "'", "''")+`'`)
+	statements = append(statements, firstRows(schema),
+		`COMMENT ON SCHEMA `+pgx.Identifier{schema}.Sanitize()+` IS '`+strings.ReplaceAll(clean(note), "'", "''")+`'`)
 	for _, sql := range statements {
 		if _, err := tx.Exec(ctx, sql); err != nil {
 			return fmt.Errorf("create the read model %s: %s: %w", schema, sql, err)
 		}
 	}
 	return CarryOver(ctx, tx, schema)
+}
+
+// CreateTemporary makes an empty read model of temporary tables, in the session of
+// db alone, and returns their schema. It needs no rights on the live one but to read.
+func CreateTemporary(ctx context.Context, db postgres.DB) (schema string, err error) {
+	const temporary = "pg_temp"
+	names, err := tables(ctx, db, Live)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if _, err := db.Exec(ctx, `CREATE TEMPORARY TABLE `+pgx.Identifier{name}.Sanitize()+` (LIKE `+pgx.Identifier{Live, name}.Sanitize()+` INCLUDING ALL)`); err != nil {
+			return "", fmt.Errorf("create a temporary read model: %w", err)
+		}
+	}
+	if _, err := db.Exec(ctx, firstRows(temporary)); err != nil {
+		return "", fmt.Errorf("create a temporary read model: %w", err)
+	}
+	return temporary, CarryOver(ctx, db, temporary)
+}
+
+// firstRows returns the statement that makes the rows of an empty read model.
+func firstRows(schema string) string {
+	in := pgx.Identifier{schema}.Sanitize()
+	return `WITH status AS (INSERT INTO ` + in + `.system_status DEFAULT VALUES) INSERT INTO ` + in + `.checkpoint (block, tx_index) VALUES (-1, -1)`
 }
 
 // Note returns what Create was told about a read model.
@@ -54,9 +76,9 @@ func Note(ctx context.Context, db postgres.DB, schema string) (note string, err 
 
 // CarryOver gives another read model the dead letters of the live one that it
 // does not have, and the decisions of the operators on those that it has.
-func CarryOver(ctx context.Context, tx pgx.Tx, schema string) error {
+func CarryOver(ctx context.Context, db postgres.DB, schema string) error {
 	to := pgx.Identifier{schema, "event_dlq"}.Sanitize()
-	_, err := tx.Exec(ctx, `
+	_, err := db.Exec(ctx, `
 		INSERT INTO `+to+` AS n SELECT * FROM read.event_dlq
 		ON CONFLICT (tx_id, seq) DO UPDATE SET (resolution, resolved_by, resolution_reason, resolved_at)
 			= (excluded.resolution, excluded.resolved_by, excluded.resolution_reason, excluded.resolved_at)

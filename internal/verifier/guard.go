@@ -21,6 +21,7 @@ const named = 20
 // GuardOptions of a guard. Zero values take the defaults.
 type GuardOptions struct {
 	Every      time.Duration // pause between two passes; default 1 min
+	Replay     time.Duration // how often a pass also replays the ledger, see Options, the first time after so long; default 1 day
 	Rate       int           // of a pass, see Options; default 2000
 	Patience   time.Duration // see Options
 	Confirm    time.Duration // see Options
@@ -37,7 +38,8 @@ type Guard struct {
 	o       GuardOptions
 	metrics guardMetrics
 
-	violations float64 // of the last pass
+	violations float64   // of the last pass
+	replayed   time.Time // when the last replay began, or the guard
 }
 
 type guardMetrics struct {
@@ -55,6 +57,9 @@ type guardMetrics struct {
 func NewGuard(db postgres.DB, l ledger.Ledger, o GuardOptions) *Guard {
 	if o.Every <= 0 {
 		o.Every = time.Minute
+	}
+	if o.Replay <= 0 {
+		o.Replay = 24 * time.Hour
 	}
 	if o.Rate <= 0 {
 		o.Rate = 2000
@@ -85,6 +90,7 @@ func NewGuard(db postgres.DB, l ledger.Ledger, o GuardOptions) *Guard {
 // found.
 func (g *Guard) Run(ctx context.Context, condemn projector.Condemn) error {
 	defer g.metrics.violations.Set(0) // another process looks now
+	g.replayed = time.Now()
 	for {
 		result, err := g.pass(ctx, condemn)
 		if ctx.Err() != nil {
@@ -111,13 +117,18 @@ func (g *Guard) pass(ctx context.Context, condemn projector.Condemn) (result str
 		g.metrics.violations.Set(max(1, g.violations))
 		return "violated", nil
 	}
-	before := uint64(0)
-	r, err := Verify(ctx, g.db, g.ledger, Options{Rate: g.o.Rate, Patience: g.o.Patience, Confirm: g.o.Confirm, Progress: func(p Progress) {
+	began, before := time.Now(), uint64(0)
+	o := Options{Rate: g.o.Rate, Patience: g.o.Patience, Confirm: g.o.Confirm, Replay: began.Sub(g.replayed) >= g.o.Replay}
+	o.Progress = func(p Progress) {
 		g.metrics.compared.Add(float64(p.Compared - before))
 		before = p.Compared
-	}})
+	}
+	r, err := Verify(ctx, g.db, g.ledger, o)
 	if err != nil {
 		return "", err
+	}
+	if o.Replay {
+		g.replayed = began
 	}
 	m := &g.metrics
 	g.violations = float64(len(r.Violations))

@@ -61,7 +61,7 @@ func TestGuard(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	projectors := w.db.Pool(t, "gx_projector")
 	g := NewGuard(w.sees, w, GuardOptions{
-		Every: time.Millisecond, Rate: 1_000_000, Patience: options.Patience, Confirm: options.Confirm, Registerer: registry,
+		Every: time.Millisecond, Replay: time.Nanosecond, Rate: 1_000_000, Patience: options.Patience, Confirm: options.Confirm, Registerer: registry,
 	})
 	// Another projector takes over, and the guard looks on beside it.
 	w.stop()
@@ -89,9 +89,9 @@ func TestGuard(t *testing.T) {
 		t.Errorf("gauges of a clean pass: height %v, compared %v", sample("gx_verifier_height"), sample("gx_verifier_compared_total"))
 	}
 
-	w.exec(`UPDATE read.users SET trust_score = trust_score + 1 WHERE user_id = '` + p[1] + `'`)
+	w.exec(`UPDATE read.users SET trust_family = trust_family + 1 WHERE user_id = '` + p[1] + `'`)
 	w.until("condemned", func() bool { return checkpoint().Violation != "" })
-	if v := checkpoint().Violation; !strings.Contains(v, p[1]) || !strings.Contains(v, "trust_score") {
+	if v := checkpoint().Violation; !strings.Contains(v, p[1]) || !strings.Contains(v, "trust_family") {
 		t.Errorf("condemned for %s", v)
 	}
 	w.until("halted", func() bool { return checkpoint().State == string(projector.Halted) })
@@ -103,7 +103,7 @@ func TestGuard(t *testing.T) {
 		t.Errorf("condemned, but block %d was applied; %v violations", at, sample("gx_verifier_violations"))
 	}
 
-	w.exec(`UPDATE read.users SET trust_score = trust_score - 1 WHERE user_id = '` + p[1] + `'`)
+	w.exec(`UPDATE read.users SET trust_family = trust_family - 1 WHERE user_id = '` + p[1] + `'`)
 	if _, err := readmodel.Acquit(t.Context(), projectors); err != nil {
 		t.Fatal(err)
 	}

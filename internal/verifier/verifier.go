@@ -6,7 +6,8 @@
 // It works beside live traffic. What differs at first sight is looked at again
 // until one of three things is certain: the two agree as of one moment, they
 // differ although neither changes any more, or, after a bounded time, that the
-// key never stood still.
+// key never stood still. What the ledger's state does not tell, since only events
+// have it, a replay of all events compares as of one checkpoint.
 package verifier
 
 import (
@@ -43,6 +44,7 @@ type Options struct {
 	Rate     int           // keys, rows and blocks a second; 0: as fast as it goes
 	Patience time.Duration // bounds every wait for the projector, and the time that a key gets to stand still; default 30 s
 	Confirm  time.Duration // between two looks at what differs; default 250 ms
+	Replay   bool          // also make the read model again from the ledger, and compare all of it; db must be a pool
 	Progress func(Progress)
 }
 
@@ -157,7 +159,11 @@ func Verify(ctx context.Context, db postgres.DB, l ledger.Ledger, o Options) (*R
 	if err := p.await(ctx, height); err != nil {
 		return nil, err
 	}
-	for _, step := range []func(context.Context) error{p.chain, p.state, p.supply, p.outcomes} {
+	steps := []func(context.Context) error{p.chain, p.state, p.supply, p.outcomes}
+	if p.o.Replay {
+		steps = append(steps, p.replay)
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
