@@ -56,6 +56,14 @@ func Relationships(ctx context.Context, db postgres.DB, userID string, in []stat
 	return list(ctx, db, "relationships", relationshipSelect, q, w, relationshipRow.state, func(r relationshipRow) Cursor { return r.Cursor })
 }
 
+// Invitations returns the relationships that wait for a person's answer.
+func Invitations(ctx context.Context, db postgres.DB, userID string, w Window) (List[RelationshipState], error) {
+	var q query
+	q.add("object_id = $%d", userID)
+	q.add("status = $%d", string(status.RelationshipPending))
+	return list(ctx, db, "invitations", relationshipSelect, q, w, relationshipRow.state, func(r relationshipRow) Cursor { return r.Cursor })
+}
+
 // relationshipChange is what a run of events did to one relationship.
 type relationshipChange struct {
 	id          string

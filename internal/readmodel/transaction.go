@@ -177,6 +177,14 @@ const statementSelect = `
 	SELECT account_id, transaction_id, tx_id, type, counterparty, amount, fee, remark, balance_after, command_id, at, block, tx_index, seq, entry
 	FROM read.transactions`
 
+// StatementEntry returns an entry of an account by its transaction id, or
+// ErrNotFound. It looks through the account's whole statement.
+func StatementEntry(ctx context.Context, db postgres.DB, accountID string, id uuid.UUID) (Entry, error) {
+	r, err := one[statementRow](ctx, db, "entry", statementSelect+` WHERE account_id = $1 AND transaction_id = $2`, accountID, id)
+	r.Entry.Cursor = r.Cursor
+	return r.Entry, err
+}
+
 // StatementAfter returns the first entries of an account's statement that are
 // newer than after, oldest first, MaxPage at most.
 func StatementAfter(ctx context.Context, db postgres.DB, accountID string, after Cursor) ([]Entry, error) {

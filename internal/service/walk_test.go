@@ -19,6 +19,7 @@ import (
 	"gxcoin.money/gx/internal/service/door"
 	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/status"
+	"gxcoin.money/gx/protocol/trust"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -124,6 +125,8 @@ func (s *system) things(p person) *strings.Replacer {
 	org := s.organization("of-"+p.profile.String(), account.Business, status.OrganizationActive, p)
 	return strings.NewReplacer("{profileId}", p.profile.String(), "{accountId}", p.profile.String(), "{userId}", p.profile.String(), "{walletId}", p.gx,
 		"{commandId}", s.command("customer:"+p.profile.String()), "{loanId}", s.loan(p, status.LoanPending), "{orgId}", org,
+		"{relationshipId}", s.tie(p, trust.FriendOf, person{gx: "LK FF3 ABL912 0WLUY 6025"}, status.RelationshipConfirmed),
+		"{offTxId}", s.entry(p.gx, 1, "SENT", account.LoanPool, 1), "{pool}", "GX",
 		"{pendingTxId}", s.multiSig(org, account.LoanPool), "{proposalId}", s.proposal(p), "{countryCode}", "CH", "{paramId}", "fee.b2b.local")
 }
 

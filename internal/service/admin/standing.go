@@ -15,9 +15,6 @@ import (
 	"gxcoin.money/gx/protocol/command"
 )
 
-// courtOrder is the reason of a freeze that nobody ends alone.
-const courtOrder = "COURT_ORDER"
-
 type freezeInput struct {
 	UserID string `path:"userId" doc:"Profile id or GX id"`
 	Body   struct {
@@ -61,7 +58,7 @@ func (s admin) unfreeze(ctx context.Context, in *unfreezeInput) (*door.Accepted,
 		notes = in.Body.Notes
 	}
 	return s.Submit(ctx, door.Submission{
-		Payload: &command.UnfreezeWallet{AccountID: a.AccountID}, FourEyes: a.FrozenReason == courtOrder,
+		Payload: &command.UnfreezeWallet{AccountID: a.AccountID}, FourEyes: a.FrozenReason == people.CourtOrder,
 		Request: map[string]any{"userId": p.ProfileID, "notes": notes, "reason": notes},
 		Receipt: door.Receipt{Message: "The freeze is being ended.", AggregateID: a.AccountID},
 	})

@@ -50,6 +50,7 @@ const (
 	Organization        // {orgId}: an organization, of everybody who has a stake in it
 	MultiSig            // {pendingTxId}: a transaction of an organization, of the same people
 	Account             // {accountId}: an account or profile id, or "me"; of the person, or of everybody who has a stake in the organization
+	Treasury            // {countryCode}: a national treasury, of everybody who has a stake in the organization that controls it
 	Loan                // {loanId}: a loan, of its borrower
 	Relationship        // {relationshipId}: a relationship, of both its ends
 	objectCount
@@ -59,7 +60,7 @@ const (
 func (o Object) Param() string {
 	return [objectCount]string{
 		Profile: "profileId", Command: "commandId", Organization: "orgId", MultiSig: "pendingTxId",
-		Account: "accountId", Loan: "loanId", Relationship: "relationshipId",
+		Account: "accountId", Treasury: "countryCode", Loan: "loanId", Relationship: "relationshipId",
 	}[o]
 }
 
@@ -173,6 +174,9 @@ func (d *Door) owns(ctx context.Context, who Principal, o Object, id string) (bo
 	case Account:
 		return d.exists(ctx, `SELECT FROM app.people p WHERE p.profile_id = $2 AND ($1 IN ('me', p.profile_id::text, p.gx_id)
 			OR EXISTS (SELECT FROM read.stakeholders s WHERE s.org_id = $1 AND s.user_id = p.gx_id))`, id, who.ID)
+	case Treasury:
+		return d.exists(ctx, `SELECT FROM read.treasuries t JOIN read.stakeholders s USING (org_id) JOIN app.people p ON p.gx_id = s.user_id
+			WHERE t.country_code = $1 AND p.profile_id = $2`, id, who.ID)
 	case Loan:
 		return d.exists(ctx, `SELECT FROM read.loans l JOIN app.people p ON p.gx_id = l.borrower_id WHERE l.loan_id = $1 AND p.profile_id = $2`, id, who.ID)
 	case Relationship:

@@ -19,6 +19,7 @@ type identity struct{ *door.Door }
 // Register adds the routes of the identity service.
 func Register(d *door.Door) {
 	s := identity{d}
+	registerRelationships(d)
 	public := door.Policy{Public: true}
 	own := door.Policy{Object: door.Profile}
 

@@ -151,6 +151,9 @@ func (s identity) erase(ctx context.Context, in *erasureInput) (*door.Accepted, 
 	if !ok {
 		return nil, problem.New(http.StatusUnauthorized, "INVALID_CREDENTIALS", "The password is wrong, or there were too many attempts; try again later.")
 	}
+	if err := s.LoggedIn(ctx, s.Pool, door.People, who.ID); err != nil {
+		return nil, err
+	}
 	p, err := s.find(ctx, door.Me)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ type applyInput struct {
 		CollateralHash string       `json:"collateralHash" pattern:"^[0-9a-f]{64}$" patternDescription:"64 lower-case hex digits (SHA-256)" doc:"Of the documents of the collateral"`
 		Purpose        string       `json:"purpose" minLength:"1" maxLength:"200" example:"a sewing machine"`
 		TermDays       int          `json:"termDays" minimum:"1" maximum:"3650" example:"180"`
-	} `name:"LoanApplication"`
+	}
 }
 
 func (s loanpool) apply(ctx context.Context, in *applyInput) (*door.Accepted, error) {
@@ -55,7 +55,7 @@ type approveInput struct {
 	LoanID string `path:"loanId" maxLength:"100"`
 	Body   *struct {
 		Notes string `json:"notes,omitzero" maxLength:"1000" doc:"For the record"`
-	} `name:"LoanApproval"`
+	}
 }
 
 func (s loanpool) approve(ctx context.Context, in *approveInput) (*door.Accepted, error) {
@@ -118,7 +118,7 @@ type rejectInput struct {
 	LoanID string `path:"loanId" maxLength:"100"`
 	Body   struct {
 		Reason string `json:"reason" minLength:"10" maxLength:"500" doc:"For the borrower"`
-	} `name:"LoanRejection"`
+	}
 }
 
 func (s loanpool) reject(ctx context.Context, in *rejectInput) (*door.Accepted, error) {
@@ -185,7 +185,7 @@ type repayInput struct {
 	LoanID string `path:"loanId" maxLength:"100"`
 	Body   struct {
 		Amount qirat.Amount `json:"amount" pattern:"^[1-9][0-9]{0,18}$" patternDescription:"decimal digits: a whole number of Qirat above 0" example:"1000000000"`
-	} `name:"LoanRepayment"`
+	}
 }
 
 func (s loanpool) repay(ctx context.Context, in *repayInput) (*door.Accepted, error) {

@@ -154,7 +154,7 @@ type listOfOutput struct {
 		Loans      []Loan `json:"loans"`
 		NextCursor string `json:"nextCursor,omitzero"`
 		HasMore    bool   `json:"hasMore"`
-	} `name:"LoansOf"`
+	}
 }
 
 func (s loanpool) listOf(ctx context.Context, in *listOfInput) (*listOfOutput, error) {

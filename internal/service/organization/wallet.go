@@ -24,7 +24,7 @@ type OrganizationBalance struct {
 type balanceOutput struct {
 	Body struct {
 		Balance OrganizationBalance `json:"balance"`
-	} `name:"OrganizationBalanceResponse"`
+	}
 }
 
 func (s organization) balance(ctx context.Context, in *orgInput) (*balanceOutput, error) {
@@ -48,7 +48,7 @@ func (s organization) balance(ctx context.Context, in *orgInput) (*balanceOutput
 
 type statementInput struct {
 	OrgID string `path:"orgId" maxLength:"64"`
-	door.Paging
+	statement.Query
 }
 
 type statementOutput struct{ Body statement.Statement }
@@ -57,6 +57,6 @@ func (s organization) statement(ctx context.Context, in *statementInput) (*state
 	if _, err := s.find(ctx, in.OrgID); err != nil {
 		return nil, err
 	}
-	p, err := statement.Read(ctx, s.Door, in.OrgID, in.Paging)
+	p, err := statement.Read(ctx, s.Door, in.OrgID, in.Query)
 	return &statementOutput{p}, err
 }

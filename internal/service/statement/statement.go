@@ -44,12 +44,12 @@ type Statement struct {
 }
 
 // Read returns a page of the statement of an account.
-func Read(ctx context.Context, d *door.Door, accountID string, p door.Paging) (Statement, error) {
-	w, err := p.Window()
+func Read(ctx context.Context, d *door.Door, accountID string, q Query) (Statement, error) {
+	f, err := q.filter()
 	if err != nil {
 		return Statement{}, err
 	}
-	page, err := readmodel.Statement(ctx, d.Pool, accountID, readmodel.Filter{Limit: w.Limit, Before: w.Before})
+	page, err := readmodel.Statement(ctx, d.Pool, accountID, f)
 	if err != nil {
 		return Statement{}, err
 	}

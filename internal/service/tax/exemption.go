@@ -49,7 +49,7 @@ type exemptInput struct {
 		AccountID string `json:"accountId" maxLength:"64" doc:"Account id or profile id"`
 		Exempt    bool   `json:"exempt" doc:"false ends an exemption"`
 		Reason    string `json:"reason" minLength:"10" maxLength:"500" doc:"Why, for the record"`
-	} `name:"VelocityTaxExemption"`
+	}
 }
 
 func (s tax) exempt(ctx context.Context, in *exemptInput) (*door.Accepted, error) {

@@ -30,7 +30,7 @@ type velocityOutput struct {
 		ThresholdGx string `json:"thresholdGx"`
 		PeriodDays  int    `json:"periodDays" doc:"How long money may rest untaxed"`
 		Bands       []Band `json:"bands"`
-	} `name:"VelocityTaxSchedule"`
+	}
 }
 
 func (s tax) velocitySchedule(ctx context.Context, _ *struct{}) (*velocityOutput, error) {
@@ -72,7 +72,7 @@ type previewOutput struct {
 		Balance   string `json:"balance"`
 		BalanceGx string `json:"balanceGx"`
 		Charge
-	} `name:"VelocityTaxPreview"`
+	}
 }
 
 func (s tax) preview(ctx context.Context, in *previewInput) (*previewOutput, error) {
@@ -229,7 +229,7 @@ type applyInput struct {
 	Body struct {
 		AccountID  string  `json:"accountId" maxLength:"64" doc:"Account id or profile id"`
 		TaxRateBps *uint64 `json:"taxRateBps,omitzero" doc:"When given, the rate that you expect: the ledger charges that of the balance"`
-	} `name:"VelocityTaxRequest"`
+	}
 }
 
 func (s tax) apply(ctx context.Context, in *applyInput) (*door.Accepted, error) {

@@ -11,6 +11,7 @@ import (
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/internal/service/door"
 	"gxcoin.money/gx/internal/service/people"
+	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/command"
 )
 
@@ -52,19 +53,30 @@ func (s tokenomics) setFrozen(ctx context.Context, wallet, want, reason string, 
 	if err != nil {
 		return nil, err
 	}
-	if a.Status == want {
-		if err := s.Refuse(ctx, problem.New(http.StatusConflict, "already_"+strings.ToLower(want), "The account is in this state already.")); err != nil {
-			return nil, err
-		}
+	if err := s.Refuse(ctx, unchangeable(a, want)); err != nil {
+		return nil, err
 	}
 	return s.Submit(ctx, door.Submission{
-		Payload: payload(a.AccountID),
+		Payload: payload(a.AccountID), FourEyes: want == readmodel.StatusActive && a.FrozenReason == people.CourtOrder,
 		Request: struct {
 			WalletID string `json:"walletId"`
 			Reason   string `json:"reason"`
 		}{a.AccountID, reason},
 		Receipt: door.Receipt{Message: "Accepted.", AggregateID: a.AccountID},
 	})
+}
+
+// unchangeable refuses a freeze, or its end, that the ledger would refuse.
+func unchangeable(a readmodel.AccountState, want string) error {
+	switch {
+	case account.IsCollective(a.AccountID):
+		return problem.New(http.StatusUnprocessableEntity, "not_freezable", "Pools and treasuries are not frozen.")
+	case a.Status == want:
+		return problem.New(http.StatusConflict, "already_"+strings.ToLower(want), "The account is in this state already.")
+	case want == readmodel.StatusFrozen && !account.Status(a.Status).CanBecome(account.Frozen), want == readmodel.StatusActive && a.Status != readmodel.StatusFrozen:
+		return problem.New(http.StatusConflict, "invalid_state", "The account is "+a.Status+".")
+	}
+	return nil
 }
 
 // findAccount returns the account that an account id or a profile id names.

@@ -34,16 +34,21 @@ type treasuryOutput struct {
 }
 
 func (s tokenomics) treasury(ctx context.Context, in *treasuryInput) (*treasuryOutput, error) {
-	t, err := readmodel.Treasury(ctx, s.Pool, in.CountryCode)
-	if errors.Is(err, readmodel.ErrNotFound) {
-		return nil, problem.New(http.StatusNotFound, "treasury_not_found", "This country has no treasury.")
-	}
+	t, err := s.findTreasury(ctx, in.CountryCode)
 	if err != nil {
 		return nil, err
 	}
 	var out treasuryOutput
 	out.Body.Balance = Treasury{t.CountryCode, t.AccountID, t.Status, t.Balance.String(), t.Balance.GX(), door.Time{Time: t.UpdatedAt}}
 	return &out, nil
+}
+
+func (s tokenomics) findTreasury(ctx context.Context, countryCode string) (readmodel.TreasuryState, error) {
+	t, err := readmodel.Treasury(ctx, s.Pool, countryCode)
+	if errors.Is(err, readmodel.ErrNotFound) {
+		err = problem.New(http.StatusNotFound, "treasury_not_found", "This country has no treasury.")
+	}
+	return t, err
 }
 
 // supplyFresh is how old the answer of a public sum over all accounts may be.

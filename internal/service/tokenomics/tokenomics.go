@@ -34,6 +34,10 @@ func Register(d *door.Door) {
 		Policy: own, Cache: door.CachePrivate}, s.balance)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/wallets/{profileId}/transactions", ID: "listTransactions", Summary: "Your statement, newest first",
 		Policy: own, Cache: door.CachePrivate}, s.transactions)
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/wallets/{profileId}/dashboard", ID: "getDashboard", Summary: "Your balance, what happened last, and your velocity tax",
+		Policy: own, Cache: door.CachePrivate}, s.dashboard)
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/transactions/{offTxId}", ID: "getTransaction", Summary: "A line of your statement",
+		Policy: door.Policy{Customer: true}, Cache: door.CachePrivate}, s.transaction)
 	door.RegisterStream(d, door.Route{Method: http.MethodGet, Path: "/wallets/{profileId}/events", ID: "streamWallet", Summary: "New lines of your statement, as events",
 		Policy: own}, s.events)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/wallets/{profileId}/genesis", ID: "getGenesis", Summary: "Your genesis allocation",
@@ -48,4 +52,17 @@ func Register(d *door.Door) {
 		Policy: public, Cache: door.CachePublic(supplyFresh)}, s.getSupply)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/pools", ID: "listPools", Summary: "The system pools",
 		Policy: public, Cache: door.CachePublic(supplyFresh)}, s.pools)
+
+	viewer := door.Policy{Staff: door.TreasuryView}
+	move := door.Policy{Staff: door.TreasuryTransfer}
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/treasury/{countryCode}/transactions", ID: "listTreasuryTransactions",
+		Summary: "The statement of a treasury, newest first", Policy: door.Policy{Object: door.Treasury, Staff: door.TreasuryView}, Cache: door.CachePrivate}, s.treasuryHistory)
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/pools/{pool}/transactions", ID: "listPoolTransactions",
+		Summary: "The statement of a system pool, newest first", Policy: viewer}, s.poolHistory)
+	door.Register(d, door.Route{Method: http.MethodPost, Path: "/pools/{pool}/disbursements", ID: "disburseFromPool", Summary: "Pay from a system pool, without a fee",
+		Policy: move, Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.disburse)
+	door.Register(d, door.Route{Method: http.MethodPost, Path: "/transfers/internal", ID: "transferInternal", Summary: "Move money to or from a system account or a treasury, without a fee",
+		Policy: move, Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.transferInternal)
+	door.Register(d, door.Route{Method: http.MethodPost, Path: "/genesis", ID: "repairGenesis", Summary: "Give a person the genesis allocation that is missing",
+		Policy: door.Policy{Staff: door.GenesisDistribute}, Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.repairGenesis)
 }

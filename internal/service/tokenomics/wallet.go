@@ -94,7 +94,7 @@ func (s tokenomics) wallet(ctx context.Context) (string, error) {
 
 type transactionsInput struct {
 	ProfileID string `path:"profileId" doc:"Your profile id or GX id, or me"`
-	door.Paging
+	statement.Query
 }
 
 type transactionsOutput struct{ Body statement.Statement }
@@ -104,7 +104,7 @@ func (s tokenomics) transactions(ctx context.Context, in *transactionsInput) (*t
 	if err != nil {
 		return nil, err
 	}
-	page, err := statement.Read(ctx, s.Door, id, in.Paging)
+	page, err := statement.Read(ctx, s.Door, id, in.Query)
 	return &transactionsOutput{page}, err
 }
 
