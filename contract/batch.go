@@ -19,6 +19,7 @@ type BatchItem struct {
 	ID      string         `json:"id"` // of the command; its receipt makes a repetition harmless
 	Type    command.Type   `json:"type"`
 	Payload jsontext.Value `json:"payload"`
+	Trace   string         `json:"trace,omitzero"` // W3C traceparent of the request, passed on in the envelope
 }
 
 // Deferred is the outcome of a command that met a paused system: nothing

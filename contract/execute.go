@@ -23,6 +23,7 @@ type instruction struct {
 	problem          error // with the payload, which is nil then
 	argsHash         string
 	receipt          string // key, empty without an id
+	trace            string
 }
 
 // function returns the name that receipts are kept under.
@@ -119,7 +120,10 @@ func (t *tx) readBatch(args []string) ([]instruction, error) {
 		if err := checkID(item.ID); err != nil {
 			return nil, err
 		}
-		i.id, i.commandFunction = item.ID, commands[item.Type]
+		if err := checkTrace(item.Trace); err != nil {
+			return nil, err
+		}
+		i.id, i.trace, i.commandFunction = item.ID, item.Trace, commands[item.Type]
 		if i.commandFunction == nil {
 			i.problem = refuse(CodeInvalidArgument, "type: %.80q is not a command", string(item.Type))
 		} else {
@@ -189,7 +193,7 @@ func (t *tx) perform(i *instruction) (r *receipt, replayed bool, err error) {
 		}
 		r.Outcome, r.Code, r.Message = event.Rejected, refused.Code, refused.Message
 	}
-	end := event.CommandResult{ID: i.id, Outcome: r.Outcome, Code: string(r.Code), Message: r.Message, Result: r.Result}
+	end := event.CommandResult{ID: i.id, Outcome: r.Outcome, Code: string(r.Code), Message: r.Message, Result: r.Result, Trace: i.trace}
 	if i.commandFunction != nil {
 		end.Type = i.Type
 	}

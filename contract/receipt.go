@@ -59,6 +59,16 @@ func validText(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsAny(s, separator+endOfKeys)
 }
 
+// maxTrace is the length of a traceparent of version 00.
+const maxTrace = 55
+
+func checkTrace(trace string) error {
+	if len(trace) > maxTrace || strings.Trim(trace, "0123456789abcdef-") != "" {
+		return refuse(CodeInvalidArgument, "the trace of a command must be a W3C traceparent")
+	}
+	return nil
+}
+
 func checkID(id string) error {
 	if id == "" || len(id) > maxID || !validText(id) {
 		return refuse(CodeInvalidArgument, "the id of a command must be 1 to %d bytes of text", maxID)

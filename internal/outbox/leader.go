@@ -116,14 +116,19 @@ type Batch struct {
 }
 
 const payloadsQuery = `
-	SELECT c.payload FROM unnest($1::uuid[]) WITH ORDINALITY AS b (id, i) JOIN app.commands c USING (id)
+	SELECT c.payload, c.traceparent AS trace_parent FROM unnest($1::uuid[]) WITH ORDINALITY AS b (id, i) JOIN app.commands c USING (id)
 	WHERE c.state || '' = 'LOCKED' ORDER BY b.i`
 
-// Prepare records that an attempt of b begins and returns the payloads of its
-// commands, in order. A batch that its worker does not live to store counts as
+// Prepared is a command as its batch carries it.
+type Prepared struct {
+	Payload     []byte
+	TraceParent string
+}
+
+// Prepare records that an attempt of b begins and returns its commands, in order. A batch that its worker does not live to store counts as
 // an attempt that ended in a Fault.
-func (l *Leader) Prepare(ctx context.Context, b Batch) (payloads [][]byte, err error) {
-	payloads = make([][]byte, 0, len(b.Commands))
+func (l *Leader) Prepare(ctx context.Context, b Batch) (commands []Prepared, err error) {
+	commands = make([]Prepared, 0, len(b.Commands))
 	err = l.transact(ctx, lazily, "prepare a batch", func(tx pgx.Tx) error {
 		var q pgx.Batch
 		if len(b.Retrying) > 0 {
@@ -132,13 +137,13 @@ func (l *Leader) Prepare(ctx context.Context, b Batch) (payloads [][]byte, err e
 		q.Queue(`INSERT INTO app.batches (id, fence, worker, identity, command_ids, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
 			b.ID, l.Term.Fence, l.Worker, b.Identity, b.Commands, l.Clock())
 		q.Queue(payloadsQuery, b.Commands).Query(func(rows pgx.Rows) (err error) {
-			payloads, err = pgx.AppendRows(payloads, rows, pgx.RowTo[[]byte])
+			commands, err = pgx.AppendRows(commands, rows, pgx.RowToStructByPos[Prepared])
 			return err
 		})
 		err := tx.SendBatch(ctx, &q).Close()
-		return exactly(int64(len(b.Commands)), int64(len(payloads)), "locked commands of a batch", err)
+		return exactly(int64(len(b.Commands)), int64(len(commands)), "locked commands of a batch", err)
 	})
-	return payloads, err
+	return commands, err
 }
 
 // Transaction is the ledger transaction of a batch.

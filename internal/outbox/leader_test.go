@@ -86,9 +86,10 @@ func TestBatch(t *testing.T) {
 	}
 	r.exec("UPDATE app.commands SET state = 'RETRY' WHERE id = $1", all[5])
 	b := Batch{ID: uuid.New(), Identity: "gx_admin", Commands: order, Retrying: []uuid.UUID{all[5]}}
-	payloads, err := l.Prepare(t.Context(), b)
+	r.exec("UPDATE app.commands SET traceparent = '00-t' WHERE id = $1", all[0])
+	prepared, err := l.Prepare(t.Context(), b)
 	r.ok(err)
-	if diff := cmp.Diff([][]byte{{3}, {0}, {5}, {1}, {2}, {4}}, payloads); diff != "" {
+	if diff := cmp.Diff([]Prepared{{[]byte{3}, ""}, {[]byte{0}, "00-t"}, {[]byte{5}, ""}, {[]byte{1}, ""}, {[]byte{2}, ""}, {[]byte{4}, ""}}, prepared); diff != "" {
 		t.Error(diff)
 	}
 	r.ok(l.Store(t.Context(), b.ID, tx(1)))

@@ -258,7 +258,9 @@ func TestErasure(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	erased := func() int { return s.count(`SELECT count(*) FROM app.people WHERE profile_id = $1 AND erased_at IS NOT NULL`, bob.profile) }
+	erased := func() int {
+		return s.count(`SELECT count(*) FROM app.people WHERE profile_id = $1 AND erased_at IS NOT NULL`, bob.profile)
+	}
 	if maintain(); erased() != 0 {
 		t.Error("erased before the account is closed")
 	}

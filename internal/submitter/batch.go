@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,14 +59,14 @@ func (s *session) prepare(ctx context.Context, b *batch) ([]contract.BatchItem, 
 			o.Retrying = append(o.Retrying, e.id)
 		}
 	}
-	payloads, err := s.outbox.Prepare(ctx, o)
+	commands, err := s.outbox.Prepare(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	items := make([]contract.BatchItem, len(payloads))
+	items := make([]contract.BatchItem, len(commands))
 	for i, e := range b.entries {
-		e.retrying = false
-		items[i] = contract.BatchItem{ID: e.id.String(), Type: e.typ, Payload: payloads[i]}
+		e.retrying, e.trace = false, commands[i].TraceParent
+		items[i] = contract.BatchItem{ID: e.id.String(), Type: e.typ, Payload: commands[i].Payload, Trace: e.trace}
 	}
 	return items, nil
 }
@@ -234,7 +235,21 @@ func (s *session) settle(ctx context.Context, b *batch, status ledger.Status) er
 		b.fates = s.failures(b, outbox.Invalid, string(status.Code), "the ledger holds the transaction to be void")
 	}
 	end.Fates = b.fates
-	return s.outbox.Settle(ctx, end)
+	if err := s.outbox.Settle(ctx, end); err != nil {
+		return err
+	}
+	s.told(ctx, b, status)
+	return nil
+}
+
+// told logs the commands of a settled batch, for whoever follows a trace.
+func (s *session) told(ctx context.Context, b *batch, status ledger.Status) {
+	if !s.o.Log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	for i, f := range b.fates {
+		s.o.Log.DebugContext(ctx, "command submitted", "commandId", f.ID, "state", f.State, "tx", b.tx.ID, "block", status.Block, "traceparent", b.entries[i].trace)
+	}
 }
 
 func signal(c chan<- struct{}) {

@@ -22,6 +22,7 @@ type entry struct {
 	lanes    []lane
 	size     int // of its part of a batch, in bytes
 	claimed  time.Time
+	trace    string // traceparent of its request, once it was prepared
 	outbox.Counters
 
 	retrying bool      // RETRY in the database

@@ -62,6 +62,7 @@ type CommandResult struct {
 	Code    string         `json:"code,omitzero"`    // of a rejection, for example INSUFFICIENT_FUNDS
 	Message string         `json:"message,omitzero"` // of a rejection
 	Result  jsontext.Value `json:"result,omitzero"`  // what the function returned
+	Trace   string         `json:"trace,omitzero"`   // W3C traceparent of the request that asked for the command
 }
 
 // Record is one event inside an envelope.
