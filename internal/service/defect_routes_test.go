@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gxcoin.money/gx/internal/platform/problem"
 	"gxcoin.money/gx/internal/platform/token"
 	"gxcoin.money/gx/internal/service"
 	"gxcoin.money/gx/internal/service/door"
@@ -294,5 +295,65 @@ func TestD61LargeBodies(t *testing.T) {
 	}
 	if tried < 40 {
 		t.Errorf("only %d routes were tried", tried)
+	}
+}
+
+// amounts are the members of a body that take an amount of money, each with a body
+// that has a value in its place.
+func amounts(document answer, schema any, path string, body func(value any) any) map[string]func(any) any {
+	out := map[string]func(any) any{}
+	v, _ := schema.(map[string]any)
+	if ref, ok := v["$ref"].(string); ok {
+		v, _ = document.at("components", "schemas", strings.TrimPrefix(ref, "#/components/schemas/")).(map[string]any)
+	}
+	properties, _ := v["properties"].(map[string]any)
+	for name, p := range properties {
+		with := func(value any) any { return body(map[string]any{name: value}) }
+		if pattern, _ := p.(map[string]any)["pattern"].(string); strings.HasSuffix(pattern, "[1-9][0-9]{0,18}$") || strings.HasSuffix(pattern, "[1-9][0-9]{0,18})$") {
+			out[path+name] = with
+		}
+		maps.Copy(out, amounts(document, p, path+name+".", with))
+	}
+	return out
+}
+
+// An amount is a whole number of Qirat in decimal digits, as a text, wherever money
+// is named; whatever else it could be taken for is refused (F-13).
+func TestD09KF13AmountGrammar(t *testing.T) {
+	s := newSystem(t)
+	s.open()
+	c := s.cast()
+	things, documents := s.things(c.ada), map[string]answer{}
+	bad := []any{"1.5", "1.0", "-1", "+1", "01", "1e9", "0x10", "1_000", "1,000", "", " 1", "1 ", "NaN", "Infinity", "\u0661\u0662", "\uff11", strings.Repeat("9", 40),
+		10, 1.5, -1, 1e3, true, nil, []any{"1"}, map[string]any{"amount": "1"}}
+	var tried []string
+	for name, routes := range s.routes() {
+		for _, r := range routes {
+			op := s.operation(documents, name, r)
+			request, _ := op["requestBody"].(map[string]any)
+			content, _ := request["content"].(map[string]any)
+			media, _ := content["application/json"].(map[string]any)
+			for field, with := range amounts(documents[name], media["schema"], "", func(v any) any { return v }) {
+				tried = append(tried, r.ID)
+				code := problem.InvalidCode(field)
+				for _, value := range bad {
+					a := s.call(name, r.Method, things.Replace(r.Path), c.bearer(r), with(value), "Idempotency-Key", key())
+					fields, _ := a.at("errors").([]any)
+					if a.status != 400 || !slices.ContainsFunc(fields, func(f any) bool {
+						return f.(map[string]any)["field"] == field && f.(map[string]any)["code"] == code
+					}) {
+						t.Errorf("%s %s takes %v for %s: %d %s", r.Method, r.URL(), value, field, a.status, a.raw)
+					}
+				}
+			}
+		}
+	}
+	for _, id := range []string{"createTransfer", "initiateMultiSig", "defineAuthRule", "calculateFee", "applyForLoan"} {
+		if !slices.Contains(tried, id) {
+			t.Errorf("%s is not tried: %v", id, tried)
+		}
+	}
+	if n := s.count(`SELECT count(*) FROM app.commands`); n != 1 { // that of the things
+		t.Errorf("%d commands", n)
 	}
 }
