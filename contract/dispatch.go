@@ -214,7 +214,10 @@ func (c *commandFunction) invoke(t *tx, names, args []string, complete func([]st
 	if refused := r.refusal(); refused != nil {
 		return nil, refused
 	}
-	return r.Result, t.commit(c.name)
+	if err := t.commit(c.name); err != nil {
+		return nil, err
+	}
+	return r.Result, nil
 }
 
 // maxProblems is how many bad fields a refusal names: it is kept for good.
