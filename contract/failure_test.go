@@ -17,8 +17,10 @@ var errEngine = errors.New("the engine fails")
 // failing is an engine that fails at one of its calls.
 type failing struct {
 	*idle
-	calls int // so far
 	at    int // the call that fails; -1: none
+	calls int // so far
+	gets  int
+	many  int
 }
 
 func (e *failing) call() error {
@@ -29,9 +31,13 @@ func (e *failing) call() error {
 	return nil
 }
 
-func (e *failing) Get(key string) ([]byte, error) { return e.state[key], e.call() }
+func (e *failing) Get(key string) ([]byte, error) {
+	e.gets++
+	return e.state[key], e.call()
+}
 
 func (e *failing) GetMany(keys []string) ([][]byte, error) {
+	e.many++
 	values, _ := e.idle.GetMany(keys)
 	return values, e.call()
 }
@@ -48,7 +54,8 @@ func (e *failing) Delete(string) error           { return e.call() }
 func (e *failing) SetEvent(string, []byte) error { return e.call() }
 
 // When the engine fails, at whichever call, the transaction fails with it: that
-// is never the end of a command, nor the refusal of a rule.
+// is never the end of a command, nor the refusal of a rule. A batch reads all keys
+// in one call.
 func TestEngineFailures(t *testing.T) {
 	for _, s := range specimens(t) {
 		d, _ := command.Lookup(s.CommandType())
@@ -59,12 +66,15 @@ func TestEngineFailures(t *testing.T) {
 			}
 			engine := newIdle(s.ledger, d.Identity(s.Payload))
 			for function, args := range map[string][]string{d.Name(): arguments(t, s.Payload), contract.BatchFunction: batch} {
-				whole := &failing{engine, 0, -1}
+				whole := &failing{idle: engine, at: -1}
 				if _, err := contract.Invoke(whole, function, args); err != nil {
 					t.Fatal(err)
 				}
+				if function == contract.BatchFunction && (whole.gets > 0 || whole.many != 1) {
+					t.Errorf("keys are read one by one %d times, together %d times", whole.gets, whole.many)
+				}
 				for at := range whole.calls {
-					result, err := contract.Invoke(&failing{engine, 0, at}, function, args)
+					result, err := contract.Invoke(&failing{idle: engine, at: at}, function, args)
 					if refused := (*contract.Error)(nil); !errors.Is(err, errEngine) || errors.As(err, &refused) || result != nil {
 						t.Errorf("%s: call %d of %d fails, and it returns %s, %v", function, at, whole.calls, result, err)
 					}
