@@ -65,7 +65,12 @@ func TestEngineFailures(t *testing.T) {
 				t.Fatal(err)
 			}
 			engine := newIdle(s.ledger, d.Identity(s.Payload))
-			for function, args := range map[string][]string{d.Name(): arguments(t, s.Payload), contract.BatchFunction: batch} {
+			direct := arguments(t, s.Payload)
+			for _, call := range []struct {
+				function string
+				args     []string
+			}{{contract.BatchFunction, batch}, {d.Name(), direct}, {d.Name(), direct[:d.Required()]}} {
+				function, args := call.function, call.args
 				whole := &failing{idle: engine, at: -1}
 				if _, err := contract.Invoke(whole, function, args); err != nil {
 					t.Fatal(err)
