@@ -61,7 +61,7 @@ type Options struct {
 
 	EndorseTimeout time.Duration // default 30 s
 	SubmitTimeout  time.Duration // default 10 s
-	StatusTimeout  time.Duration // default 60 s: then the transaction is submitted again
+	StatusTimeout  time.Duration // default 10 s: then the transaction is submitted again; an orderer that dies loses what it had accepted
 	ProbeTimeout   time.Duration // default 2 s: the same when it is doubtful that it was submitted
 
 	BreakerWindow  time.Duration // default 10 s
@@ -110,7 +110,7 @@ func (o Options) withDefaults() Options {
 	number(&o.MaxBytes, 1<<20)
 	duration(&o.EndorseTimeout, 30*time.Second)
 	duration(&o.SubmitTimeout, 10*time.Second)
-	duration(&o.StatusTimeout, time.Minute)
+	duration(&o.StatusTimeout, 10*time.Second)
 	duration(&o.ProbeTimeout, 2*time.Second)
 	duration(&o.BreakerWindow, 10*time.Second)
 	duration(&o.BreakerTimeout, 30*time.Second)
