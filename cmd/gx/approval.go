@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 
 	"gxcoin.money/gx/api/client"
 )
@@ -15,6 +16,7 @@ type approvalCmd struct {
 	Vote    voteCmd          `cmd:"" help:"Approve or reject it."`
 	Execute executeCmd       `cmd:"" help:"Do what is approved, once more when it failed."`
 	Cancel  cancelCmd        `cmd:"" help:"Take back what one has asked for."`
+	Ask     askCmd           `cmd:"" help:"Ask for an operation by its name and payload."`
 	History historyOfCmd     `cmd:"" help:"Show who did what about it."`
 }
 
@@ -121,6 +123,28 @@ func (s remoteSettings) decided(p *program, r client.DecisionResponse, err error
 		fmt.Fprintln(w, r.Message)
 		facts(w, "status", string(r.Approval.Status), "votes", fmt.Sprintf("%d of %d", r.Approval.Approvals, r.Approval.Quorum),
 			"execution", string(r.Approval.ExecutionState), "command", r.Approval.ExecutionResult.CommandID, "error", r.Approval.ExecutionResult.Error)
+	})
+}
+
+type askCmd struct {
+	Action        string `arg:"" help:"Name of the operation, such as PAUSE_SYSTEM."`
+	Payload       string `arg:"" type:"existingfile" help:"File with its payload, a JSON object."`
+	Reason        string `required:"" placeholder:"TEXT" help:"Why."`
+	orderSettings `embed:""`
+}
+
+// Run asks for an operation.
+func (c askCmd) Run(ctx context.Context, p *program) error {
+	content, err := os.ReadFile(c.Payload)
+	if err != nil {
+		return err
+	}
+	var payload map[string]any
+	if err := json.Unmarshal(content, &payload); err != nil {
+		return fmt.Errorf("%s is no JSON object: %w", c.Payload, err)
+	}
+	return c.order(ctx, p, true, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
+		return gx.AskApproval(ctx, client.AskRequest{Action: c.Action, Payload: payload, Reason: c.Reason}, o...)
 	})
 }
 

@@ -21,16 +21,19 @@ type clientCommands struct {
 	Logout logoutCmd `cmd:"" group:"people" help:"End a login."`
 	Whoami whoamiCmd `cmd:"" group:"people" help:"Show who is logged in, and where."`
 
-	User     userCmd     `cmd:"" group:"people" help:"Register and identify oneself; as staff, look after people."`
-	Wallet   walletCmd   `cmd:"" group:"people" help:"Look at balances and statements; as staff, freeze wallets."`
-	Transfer transferCmd `cmd:"" group:"people" help:"Pay somebody."`
-	Command  commandCmd  `cmd:"" group:"people" help:"See what became of a command."`
-	Org      orgCmd      `cmd:"" group:"people" help:"Found organizations, and pay for them together."`
-	Loan     loanCmd     `cmd:"" group:"people" help:"Ask for an interest-free loan, and pay it back."`
-	Proposal proposalCmd `cmd:"" group:"people" help:"Change a parameter of the system by a vote."`
-	Tax      taxCmd      `cmd:"" group:"people" help:"Look at fees and the velocity tax."`
-	Approval approvalCmd `cmd:"" group:"people" help:"As staff, be the second person."`
-	Staff    staffCmd    `cmd:"" group:"people" help:"As staff, look after staff and one's own second factor."`
+	User         userCmd         `cmd:"" group:"people" help:"Register and identify oneself; as staff, look after people."`
+	Wallet       walletCmd       `cmd:"" group:"people" help:"Look at balances and statements; as staff, freeze wallets."`
+	Transfer     transferCmd     `cmd:"" group:"people" help:"Pay somebody."`
+	Command      commandCmd      `cmd:"" group:"people" help:"See what became of a command."`
+	Relationship relationshipCmd `cmd:"" group:"people" help:"Say what people are to each other, and see the trust that comes of it."`
+	Org          orgCmd          `cmd:"" group:"people" help:"Found organizations, and pay for them together."`
+	Loan         loanCmd         `cmd:"" group:"people" help:"Ask for an interest-free loan, and pay it back."`
+	Proposal     proposalCmd     `cmd:"" group:"people" help:"Change a parameter of the system by a vote."`
+	Tax          taxCmd          `cmd:"" group:"people" help:"Look at fees and the velocity tax."`
+	Approval     approvalCmd     `cmd:"" group:"people" help:"As staff, be the second person."`
+	Staff        staffCmd        `cmd:"" group:"people" help:"As staff, look after staff and one's own second factor."`
+	System       systemCmd       `cmd:"" group:"people" help:"As staff, look after the system and its money."`
+	Session      sessionCmd      `cmd:"" group:"people" help:"See where one is logged in, and end it there."`
 
 	Completion completionCmd `cmd:"" group:"about" help:"Print what lets a shell complete commands."`
 	Complete   completeCmd   `cmd:"" hidden:""`

@@ -18,6 +18,9 @@ type userCmd struct {
 	Countries countriesCmd `cmd:"" help:"List the countries that people can be of."`
 	Password  passwordCmd  `cmd:"" help:"Change one's password."`
 
+	Export exportCmd `cmd:"" help:"Write everything that is kept about oneself, as JSON."`
+	Erase  eraseCmd  `cmd:"" help:"Close one's account and have everything about oneself erased."`
+
 	List       listUsersCmd  `cmd:"" help:"As staff: list people."`
 	Approve    approveCmd    `cmd:"" help:"As staff: approve who somebody is, which gives them a GX id."`
 	Deny       denyCmd       `cmd:"" help:"As staff: deny it."`
@@ -182,6 +185,43 @@ func (p *program) newPassword() (now, next string, err error) {
 	}
 	next, err = passwordSettings{}.choose(p)
 	return now, next, err
+}
+
+type exportCmd struct {
+	remoteSettings `embed:""`
+}
+
+// Run prints the export.
+func (c exportCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.person()
+	if err != nil {
+		return err
+	}
+	r, err := gx.ExportMe(ctx)
+	if err != nil {
+		return err
+	}
+	return outputSettings{Output: "json"}.json(p, r)
+}
+
+type eraseCmd struct {
+	Yes              bool `short:"y" help:"Do it without being asked."`
+	passwordSettings `embed:""`
+	orderSettings    `embed:""`
+}
+
+// Run asks for the password once more: this can't be undone.
+func (c eraseCmd) Run(ctx context.Context, p *program) error {
+	if err := p.confirm("Erase everything about you, for good?", c.Yes); err != nil {
+		return err
+	}
+	password, err := c.passwordSettings.read(p)
+	if err != nil {
+		return err
+	}
+	return c.order(ctx, p, false, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
+		return gx.EraseMe(ctx, client.ErasureRequest{Password: password}, o...)
+	})
 }
 
 type listUsersCmd struct {

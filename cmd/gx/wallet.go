@@ -9,13 +9,14 @@ import (
 )
 
 type walletCmd struct {
-	Balance  balanceCmd  `cmd:"" help:"Show what is there and what of it is available."`
-	History  historyCmd  `cmd:"" help:"Show the payments in and out, the last first."`
-	Genesis  genesisCmd  `cmd:"" help:"Show the coins that one was given at the beginning."`
-	Freeze   freezeCmd   `cmd:"" help:"As staff: let nothing leave a wallet."`
-	Unfreeze unfreezeCmd `cmd:"" help:"As staff: end that."`
-	Supply   supplyCmd   `cmd:"" help:"Show how many coins there are, and where."`
-	Treasury treasuryCmd `cmd:"" help:"Show the treasury of a country."`
+	Balance  balanceCmd   `cmd:"" help:"Show what is there and what of it is available."`
+	Show     dashboardCmd `cmd:"" help:"Show the balance, what happened last and the velocity tax."`
+	History  historyCmd   `cmd:"" help:"Show the payments in and out, the last first."`
+	Genesis  genesisCmd   `cmd:"" help:"Show the coins that one was given at the beginning."`
+	Freeze   freezeCmd    `cmd:"" help:"As staff: let nothing leave a wallet."`
+	Unfreeze unfreezeCmd  `cmd:"" help:"As staff: end that."`
+	Supply   supplyCmd    `cmd:"" help:"Show how many coins there are, and where."`
+	Treasury treasuryCmd  `cmd:"" help:"Show the treasury of a country."`
 }
 
 // walletSettings say whose wallet it is.
@@ -45,6 +46,28 @@ func (c balanceCmd) Run(ctx context.Context, p *program) error {
 		b := r.Balance
 		facts(w, "balance", gxOf(b.Balance), "available", gxOf(b.AvailableBalance), "wallet", b.WalletID, "status", b.Status, "as of block", b.AsOfBlock)
 	})
+}
+
+type dashboardCmd struct {
+	walletSettings `embed:""`
+}
+
+// Run prints a wallet at a glance.
+func (c dashboardCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.viewer()
+	if err != nil {
+		return err
+	}
+	return shown(p, c.outputSettings, gx, func(gx *client.Client) (client.DashboardResponse, error) { return gx.GetDashboard(ctx, c.ID) },
+		func(w io.Writer, r client.DashboardResponse) {
+			t := r.VelocityTax
+			facts(w, "balance", gxOf(r.Wallet.Balance), "available", gxOf(r.Wallet.AvailableBalance), "status", r.Wallet.Status)
+			if t.Running {
+				facts(w, "velocity tax", gxOf(t.ExpectedTax), "due", t.DueAt)
+			}
+			fmt.Fprintln(w)
+			statement(w, r.RecentTransactions, "")
+		})
 }
 
 type historyCmd struct {
