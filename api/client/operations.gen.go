@@ -119,12 +119,24 @@ const (
 	ExportedKYCStatusREJECTED ExportedKYCStatus = "REJECTED"
 )
 
+// Defines values for GenesisRepairRequestUserType.
+const (
+	GenesisRepairRequestUserTypeIndividual GenesisRepairRequestUserType = "individual"
+)
+
 // Defines values for GovernableParameterType.
 const (
 	GovernableParameterTypeBool  GovernableParameterType = "bool"
 	GovernableParameterTypeBps   GovernableParameterType = "bps"
 	GovernableParameterTypeInt   GovernableParameterType = "int"
 	GovernableParameterTypeQirat GovernableParameterType = "qirat"
+)
+
+// Defines values for InternalTransferRequestType.
+const (
+	InternalTransferRequestTypeFEECOLLECTION     InternalTransferRequestType = "FEE_COLLECTION"
+	InternalTransferRequestTypeFEEREDISTRIBUTION InternalTransferRequestType = "FEE_REDISTRIBUTION"
+	InternalTransferRequestTypeSYSTEMADJUSTMENT  InternalTransferRequestType = "SYSTEM_ADJUSTMENT"
 )
 
 // Defines values for KYCRecordStatus.
@@ -227,6 +239,40 @@ const (
 const (
 	ReadyResponseStatusNotReady ReadyResponseStatus = "not_ready"
 	ReadyResponseStatusReady    ReadyResponseStatus = "ready"
+)
+
+// Defines values for RelationshipRelationType.
+const (
+	RelationshipRelationTypeBUSINESSPARTNER    RelationshipRelationType = "BUSINESS_PARTNER"
+	RelationshipRelationTypeCHILD              RelationshipRelationType = "CHILD"
+	RelationshipRelationTypeDIRECTOR           RelationshipRelationType = "DIRECTOR"
+	RelationshipRelationTypeFATHER             RelationshipRelationType = "FATHER"
+	RelationshipRelationTypeFRIEND             RelationshipRelationType = "FRIEND"
+	RelationshipRelationTypeMOTHER             RelationshipRelationType = "MOTHER"
+	RelationshipRelationTypeSIBLING            RelationshipRelationType = "SIBLING"
+	RelationshipRelationTypeSPOUSE             RelationshipRelationType = "SPOUSE"
+	RelationshipRelationTypeWORKPLACEASSOCIATE RelationshipRelationType = "WORKPLACE_ASSOCIATE"
+)
+
+// Defines values for RelationshipStatus.
+const (
+	RelationshipStatusCONFIRMED           RelationshipStatus = "CONFIRMED"
+	RelationshipStatusENDED               RelationshipStatus = "ENDED"
+	RelationshipStatusPENDINGCONFIRMATION RelationshipStatus = "PENDING_CONFIRMATION"
+	RelationshipStatusREJECTED            RelationshipStatus = "REJECTED"
+)
+
+// Defines values for RelationshipClaimRequestRelationType.
+const (
+	RelationshipClaimRequestRelationTypeBUSINESSPARTNER    RelationshipClaimRequestRelationType = "BUSINESS_PARTNER"
+	RelationshipClaimRequestRelationTypeCHILD              RelationshipClaimRequestRelationType = "CHILD"
+	RelationshipClaimRequestRelationTypeDIRECTOR           RelationshipClaimRequestRelationType = "DIRECTOR"
+	RelationshipClaimRequestRelationTypeFATHER             RelationshipClaimRequestRelationType = "FATHER"
+	RelationshipClaimRequestRelationTypeFRIEND             RelationshipClaimRequestRelationType = "FRIEND"
+	RelationshipClaimRequestRelationTypeMOTHER             RelationshipClaimRequestRelationType = "MOTHER"
+	RelationshipClaimRequestRelationTypeSIBLING            RelationshipClaimRequestRelationType = "SIBLING"
+	RelationshipClaimRequestRelationTypeSPOUSE             RelationshipClaimRequestRelationType = "SPOUSE"
+	RelationshipClaimRequestRelationTypeWORKPLACEASSOCIATE RelationshipClaimRequestRelationType = "WORKPLACE_ASSOCIATE"
 )
 
 // Defines values for RoleRequestRole.
@@ -348,6 +394,46 @@ const (
 	ListMultiSigParamsStatusREJECTED  ListMultiSigParamsStatus = "REJECTED"
 )
 
+// Defines values for ListOrganizationTransactionsParamsType.
+const (
+	ListOrganizationTransactionsParamsTypeADJUSTMENTCREDIT ListOrganizationTransactionsParamsType = "ADJUSTMENT_CREDIT"
+	ListOrganizationTransactionsParamsTypeADJUSTMENTDEBIT  ListOrganizationTransactionsParamsType = "ADJUSTMENT_DEBIT"
+	ListOrganizationTransactionsParamsTypeFEE              ListOrganizationTransactionsParamsType = "FEE"
+	ListOrganizationTransactionsParamsTypeFEECOLLECTION    ListOrganizationTransactionsParamsType = "FEE_COLLECTION"
+	ListOrganizationTransactionsParamsTypeGENESIS          ListOrganizationTransactionsParamsType = "GENESIS"
+	ListOrganizationTransactionsParamsTypeGOVTGENESIS      ListOrganizationTransactionsParamsType = "GOVT_GENESIS"
+	ListOrganizationTransactionsParamsTypeGRANT            ListOrganizationTransactionsParamsType = "GRANT"
+	ListOrganizationTransactionsParamsTypeLOANCOLLECTION   ListOrganizationTransactionsParamsType = "LOAN_COLLECTION"
+	ListOrganizationTransactionsParamsTypeLOANDISBURSEMENT ListOrganizationTransactionsParamsType = "LOAN_DISBURSEMENT"
+	ListOrganizationTransactionsParamsTypeLOANREPAYMENT    ListOrganizationTransactionsParamsType = "LOAN_REPAYMENT"
+	ListOrganizationTransactionsParamsTypePOOLDISBURSEMENT ListOrganizationTransactionsParamsType = "POOL_DISBURSEMENT"
+	ListOrganizationTransactionsParamsTypeRECEIVED         ListOrganizationTransactionsParamsType = "RECEIVED"
+	ListOrganizationTransactionsParamsTypeREWARD           ListOrganizationTransactionsParamsType = "REWARD"
+	ListOrganizationTransactionsParamsTypeSENT             ListOrganizationTransactionsParamsType = "SENT"
+	ListOrganizationTransactionsParamsTypeTAX              ListOrganizationTransactionsParamsType = "TAX"
+	ListOrganizationTransactionsParamsTypeTAXCOLLECTION    ListOrganizationTransactionsParamsType = "TAX_COLLECTION"
+)
+
+// Defines values for ListPoolTransactionsParamsType.
+const (
+	ListPoolTransactionsParamsTypeADJUSTMENTCREDIT ListPoolTransactionsParamsType = "ADJUSTMENT_CREDIT"
+	ListPoolTransactionsParamsTypeADJUSTMENTDEBIT  ListPoolTransactionsParamsType = "ADJUSTMENT_DEBIT"
+	ListPoolTransactionsParamsTypeFEE              ListPoolTransactionsParamsType = "FEE"
+	ListPoolTransactionsParamsTypeFEECOLLECTION    ListPoolTransactionsParamsType = "FEE_COLLECTION"
+	ListPoolTransactionsParamsTypeGENESIS          ListPoolTransactionsParamsType = "GENESIS"
+	ListPoolTransactionsParamsTypeGOVTGENESIS      ListPoolTransactionsParamsType = "GOVT_GENESIS"
+	ListPoolTransactionsParamsTypeGRANT            ListPoolTransactionsParamsType = "GRANT"
+	ListPoolTransactionsParamsTypeLOANCOLLECTION   ListPoolTransactionsParamsType = "LOAN_COLLECTION"
+	ListPoolTransactionsParamsTypeLOANDISBURSEMENT ListPoolTransactionsParamsType = "LOAN_DISBURSEMENT"
+	ListPoolTransactionsParamsTypeLOANREPAYMENT    ListPoolTransactionsParamsType = "LOAN_REPAYMENT"
+	ListPoolTransactionsParamsTypePOOLDISBURSEMENT ListPoolTransactionsParamsType = "POOL_DISBURSEMENT"
+	ListPoolTransactionsParamsTypeRECEIVED         ListPoolTransactionsParamsType = "RECEIVED"
+	ListPoolTransactionsParamsTypeREWARD           ListPoolTransactionsParamsType = "REWARD"
+	ListPoolTransactionsParamsTypeSENT             ListPoolTransactionsParamsType = "SENT"
+	ListPoolTransactionsParamsTypeTAX              ListPoolTransactionsParamsType = "TAX"
+	ListPoolTransactionsParamsTypeTAXCOLLECTION    ListPoolTransactionsParamsType = "TAX_COLLECTION"
+)
+
 // Defines values for ListProposalsParamsStatus.
 const (
 	ListProposalsParamsStatusACTIVE          ListProposalsParamsStatus = "ACTIVE"
@@ -358,12 +444,69 @@ const (
 	ListProposalsParamsStatusFAILEDEXECUTION ListProposalsParamsStatus = "FAILED_EXECUTION"
 )
 
+// Defines values for ListRelationshipsParamsStatus.
+const (
+	ListRelationshipsParamsStatusCONFIRMED           ListRelationshipsParamsStatus = "CONFIRMED"
+	ListRelationshipsParamsStatusENDED               ListRelationshipsParamsStatus = "ENDED"
+	ListRelationshipsParamsStatusPENDINGCONFIRMATION ListRelationshipsParamsStatus = "PENDING_CONFIRMATION"
+	ListRelationshipsParamsStatusREJECTED            ListRelationshipsParamsStatus = "REJECTED"
+)
+
+// Defines values for ListTreasuryTransactionsParamsType.
+const (
+	ListTreasuryTransactionsParamsTypeADJUSTMENTCREDIT ListTreasuryTransactionsParamsType = "ADJUSTMENT_CREDIT"
+	ListTreasuryTransactionsParamsTypeADJUSTMENTDEBIT  ListTreasuryTransactionsParamsType = "ADJUSTMENT_DEBIT"
+	ListTreasuryTransactionsParamsTypeFEE              ListTreasuryTransactionsParamsType = "FEE"
+	ListTreasuryTransactionsParamsTypeFEECOLLECTION    ListTreasuryTransactionsParamsType = "FEE_COLLECTION"
+	ListTreasuryTransactionsParamsTypeGENESIS          ListTreasuryTransactionsParamsType = "GENESIS"
+	ListTreasuryTransactionsParamsTypeGOVTGENESIS      ListTreasuryTransactionsParamsType = "GOVT_GENESIS"
+	ListTreasuryTransactionsParamsTypeGRANT            ListTreasuryTransactionsParamsType = "GRANT"
+	ListTreasuryTransactionsParamsTypeLOANCOLLECTION   ListTreasuryTransactionsParamsType = "LOAN_COLLECTION"
+	ListTreasuryTransactionsParamsTypeLOANDISBURSEMENT ListTreasuryTransactionsParamsType = "LOAN_DISBURSEMENT"
+	ListTreasuryTransactionsParamsTypeLOANREPAYMENT    ListTreasuryTransactionsParamsType = "LOAN_REPAYMENT"
+	ListTreasuryTransactionsParamsTypePOOLDISBURSEMENT ListTreasuryTransactionsParamsType = "POOL_DISBURSEMENT"
+	ListTreasuryTransactionsParamsTypeRECEIVED         ListTreasuryTransactionsParamsType = "RECEIVED"
+	ListTreasuryTransactionsParamsTypeREWARD           ListTreasuryTransactionsParamsType = "REWARD"
+	ListTreasuryTransactionsParamsTypeSENT             ListTreasuryTransactionsParamsType = "SENT"
+	ListTreasuryTransactionsParamsTypeTAX              ListTreasuryTransactionsParamsType = "TAX"
+	ListTreasuryTransactionsParamsTypeTAXCOLLECTION    ListTreasuryTransactionsParamsType = "TAX_COLLECTION"
+)
+
+// Defines values for ListTransactionsParamsType.
+const (
+	ListTransactionsParamsTypeADJUSTMENTCREDIT ListTransactionsParamsType = "ADJUSTMENT_CREDIT"
+	ListTransactionsParamsTypeADJUSTMENTDEBIT  ListTransactionsParamsType = "ADJUSTMENT_DEBIT"
+	ListTransactionsParamsTypeFEE              ListTransactionsParamsType = "FEE"
+	ListTransactionsParamsTypeFEECOLLECTION    ListTransactionsParamsType = "FEE_COLLECTION"
+	ListTransactionsParamsTypeGENESIS          ListTransactionsParamsType = "GENESIS"
+	ListTransactionsParamsTypeGOVTGENESIS      ListTransactionsParamsType = "GOVT_GENESIS"
+	ListTransactionsParamsTypeGRANT            ListTransactionsParamsType = "GRANT"
+	ListTransactionsParamsTypeLOANCOLLECTION   ListTransactionsParamsType = "LOAN_COLLECTION"
+	ListTransactionsParamsTypeLOANDISBURSEMENT ListTransactionsParamsType = "LOAN_DISBURSEMENT"
+	ListTransactionsParamsTypeLOANREPAYMENT    ListTransactionsParamsType = "LOAN_REPAYMENT"
+	ListTransactionsParamsTypePOOLDISBURSEMENT ListTransactionsParamsType = "POOL_DISBURSEMENT"
+	ListTransactionsParamsTypeRECEIVED         ListTransactionsParamsType = "RECEIVED"
+	ListTransactionsParamsTypeREWARD           ListTransactionsParamsType = "REWARD"
+	ListTransactionsParamsTypeSENT             ListTransactionsParamsType = "SENT"
+	ListTransactionsParamsTypeTAX              ListTransactionsParamsType = "TAX"
+	ListTransactionsParamsTypeTAXCOLLECTION    ListTransactionsParamsType = "TAX_COLLECTION"
+)
+
 // AcceptRequest defines model for AcceptRequest.
 type AcceptRequest struct {
 	Invitation string `json:"invitation"`
 
 	// Password At least 12 characters with upper and lower case, a digit and a special character
 	Password string `json:"password"`
+}
+
+// Acquaintance defines model for Acquaintance.
+type Acquaintance struct {
+	// DisplayName Examples: Ada L.
+	DisplayName string `json:"displayName"`
+
+	// FabricUserID GX id
+	FabricUserID string `json:"fabricUserId"`
 }
 
 // Act defines model for Act.
@@ -845,6 +988,14 @@ type CreateStaffRequest struct {
 // CreateStaffRequestRole defines model for CreateStaffRequest.Role.
 type CreateStaffRequestRole string
 
+// DashboardResponse defines model for DashboardResponse.
+type DashboardResponse struct {
+	// RecentTransactions The last 10 lines of the statement, newest first
+	RecentTransactions []Transaction `json:"recentTransactions"`
+	VelocityTax        VelocityTimer `json:"velocityTax"`
+	Wallet             Balance       `json:"wallet"`
+}
+
 // Decision defines model for Decision.
 type Decision struct {
 	Approved bool `json:"approved"`
@@ -876,6 +1027,17 @@ type DenyRequest struct {
 type DisableRequest struct {
 	Code     string `json:"code"`
 	Password string `json:"password"`
+}
+
+// DisbursementRequest defines model for DisbursementRequest.
+type DisbursementRequest struct {
+	Amount string `json:"amount"`
+
+	// Reason Why; part of both statements
+	Reason string `json:"reason"`
+
+	// RecipientID Account id or profile id: a person, an organization or a treasury
+	RecipientID string `json:"recipientID"`
 }
 
 // Done defines model for Done.
@@ -1090,6 +1252,21 @@ type Genesis struct {
 	UserID string `json:"userId"`
 }
 
+// GenesisRepairRequest defines model for GenesisRepairRequest.
+type GenesisRepairRequest struct {
+	// CountryCode When given, the nationality that you expect
+	CountryCode string `json:"countryCode,omitempty,omitzero"`
+
+	// UserID GX id or profile id
+	UserID string `json:"userId"`
+
+	// UserType Only people have a genesis allocation
+	UserType GenesisRepairRequestUserType `json:"userType,omitempty,omitzero"`
+}
+
+// GenesisRepairRequestUserType Only people have a genesis allocation
+type GenesisRepairRequestUserType string
+
 // GenesisResponse defines model for GenesisResponse.
 type GenesisResponse struct {
 	Genesis Genesis `json:"genesis"`
@@ -1245,6 +1422,24 @@ type InitiateRequest struct {
 	// ToUserID Alias of toId
 	ToUserID string `json:"toUserId,omitempty,omitzero"`
 }
+
+// InternalTransferRequest defines model for InternalTransferRequest.
+type InternalTransferRequest struct {
+	Amount string `json:"amount"`
+
+	// FromID Account id
+	FromID string `json:"fromID"`
+
+	// Remark Why; part of both statements
+	Remark string `json:"remark"`
+
+	// ToID Account id
+	ToID string                      `json:"toID"`
+	Type InternalTransferRequestType `json:"type"`
+}
+
+// InternalTransferRequestType defines model for InternalTransferRequest.Type.
+type InternalTransferRequestType string
 
 // JWK defines model for JWK.
 type JWK struct {
@@ -2050,6 +2245,73 @@ type Registration struct {
 	UserID string `json:"userId"`
 }
 
+// Relationship defines model for Relationship.
+type Relationship struct {
+	// AwaitsYou You have not said yet whether it is so
+	AwaitsYou bool `json:"awaitsYou"`
+
+	// ClosedAt Rejected or ended
+	//
+	// Examples: 2026-01-02T15:04:05.000Z
+	ClosedAt time.Time `json:"closedAt,omitempty,omitzero"`
+
+	// ConfirmedAt Examples: 2026-01-02T15:04:05.000Z
+	ConfirmedAt time.Time `json:"confirmedAt,omitempty,omitzero"`
+
+	// CreatedAt Examples: 2026-01-02T15:04:05.000Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Reason Why it was rejected or ended
+	Reason         string       `json:"reason,omitempty,omitzero"`
+	RelatedProfile Acquaintance `json:"relatedProfile"`
+
+	// RelationType What the other person is to you
+	RelationType   RelationshipRelationType `json:"relationType"`
+	RelationshipID string                   `json:"relationshipId"`
+	RequestedByYou bool                     `json:"requestedByYou"`
+	Status         RelationshipStatus       `json:"status"`
+}
+
+// RelationshipRelationType What the other person is to you
+type RelationshipRelationType string
+
+// RelationshipStatus defines model for Relationship.Status.
+type RelationshipStatus string
+
+// RelationshipClaimRequest defines model for RelationshipClaimRequest.
+type RelationshipClaimRequest struct {
+	// RelationType What they are to you
+	RelationType RelationshipClaimRequestRelationType `json:"relationType"`
+
+	// ToID GX id or profile id of the other person
+	ToID string `json:"toID"`
+}
+
+// RelationshipClaimRequestRelationType What they are to you
+type RelationshipClaimRequestRelationType string
+
+// RelationshipDecisionRequest defines model for RelationshipDecisionRequest.
+type RelationshipDecisionRequest struct {
+	// Reason For the other person; ignored when you agree
+	Reason string `json:"reason,omitempty,omitzero"`
+}
+
+// RelationshipResponse defines model for RelationshipResponse.
+type RelationshipResponse struct {
+	Relationship Relationship `json:"relationship"`
+}
+
+// RelationshipsResponse defines model for RelationshipsResponse.
+type RelationshipsResponse struct {
+	HasMore    bool   `json:"hasMore"`
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+
+	// PendingInvites What waits for your answer: the latest 100
+	PendingInvites []Relationship `json:"pendingInvites"`
+	Relationships  []Relationship `json:"relationships"`
+	TrustScore     int64          `json:"trustScore"`
+}
+
 // RepayRequest defines model for RepayRequest.
 type RepayRequest struct {
 	// Amount Examples: 1000000000
@@ -2343,6 +2605,11 @@ type Statement struct {
 	Transactions []Transaction `json:"transactions"`
 }
 
+// StatementLineResponse defines model for StatementLineResponse.
+type StatementLineResponse struct {
+	Transaction Transaction `json:"transaction"`
+}
+
 // StatusResponse defines model for StatusResponse.
 type StatusResponse struct {
 	Status SystemStatus `json:"status"`
@@ -2539,6 +2806,27 @@ type TreasuryResponse struct {
 	Balance Treasury `json:"balance"`
 }
 
+// TrustScoreResponse defines model for TrustScoreResponse.
+type TrustScoreResponse struct {
+	// BusinessScore 0 to 10
+	BusinessScore int64 `json:"businessScore"`
+
+	// FamilyScore 0 to 80
+	FamilyScore int64 `json:"familyScore"`
+
+	// FriendsScore 0 to 10
+	FriendsScore int64 `json:"friendsScore"`
+
+	// LastCalculatedAt Examples: 2026-01-02T15:04:05.000Z
+	LastCalculatedAt time.Time `json:"lastCalculatedAt,omitempty,omitzero"`
+
+	// LoansScore What loans have added or taken
+	LoansScore int64 `json:"loansScore"`
+
+	// TotalScore 0 to 100, with the 10 that everybody has
+	TotalScore int64 `json:"totalScore"`
+}
+
 // User defines model for User.
 type User struct {
 	// CreatedAt Examples: 2026-01-02T15:04:05.000Z
@@ -2590,6 +2878,28 @@ type VelocityResponse struct {
 	// Threshold Qirat: from here on the timer runs
 	Threshold   string `json:"threshold"`
 	ThresholdGX string `json:"thresholdGx"`
+}
+
+// VelocityTimer defines model for VelocityTimer.
+type VelocityTimer struct {
+	DaysHeld int64 `json:"daysHeld"`
+
+	// DueAt Examples: 2026-01-02T15:04:05.000Z
+	DueAt  time.Time `json:"dueAt,omitempty,omitzero"`
+	Exempt bool      `json:"exempt"`
+
+	// ExpectedTax Of the balance as it is now
+	ExpectedTax   string `json:"expectedTax"`
+	ExpectedTaxGX string `json:"expectedTaxGx"`
+
+	// RateBps Basis points of the whole balance
+	RateBps int64 `json:"rateBps"`
+
+	// Running The balance is taxed when it rests until dueAt
+	Running bool `json:"running"`
+
+	// StartedAt Examples: 2026-01-02T15:04:05.000Z
+	StartedAt time.Time `json:"startedAt,omitempty,omitzero"`
 }
 
 // VerifyRequest defines model for VerifyRequest.
@@ -2756,9 +3066,46 @@ type ListPendingMultiSigParams struct {
 // ListOrganizationTransactionsParams defines parameters for ListOrganizationTransactions.
 type ListOrganizationTransactionsParams struct {
 	// Cursor nextCursor of the page before
-	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
-	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+	Cursor string                                 `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64                                  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+	Type   ListOrganizationTransactionsParamsType `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// Counterparty Account id
+	Counterparty string `form:"counterparty,omitempty" json:"counterparty,omitempty,omitzero"`
+
+	// From Lines of this time and later: RFC 3339, or a date, which begins at midnight UTC
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Lines before this time
+	To        string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+	MinAmount string `form:"minAmount,omitempty" json:"minAmount,omitempty,omitzero"`
+	MaxAmount string `form:"maxAmount,omitempty" json:"maxAmount,omitempty,omitzero"`
 }
+
+// ListOrganizationTransactionsParamsType defines parameters for ListOrganizationTransactions.
+type ListOrganizationTransactionsParamsType string
+
+// ListPoolTransactionsParams defines parameters for ListPoolTransactions.
+type ListPoolTransactionsParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string                         `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64                          `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+	Type   ListPoolTransactionsParamsType `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// Counterparty Account id
+	Counterparty string `form:"counterparty,omitempty" json:"counterparty,omitempty,omitzero"`
+
+	// From Lines of this time and later: RFC 3339, or a date, which begins at midnight UTC
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Lines before this time
+	To        string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+	MinAmount string `form:"minAmount,omitempty" json:"minAmount,omitempty,omitzero"`
+	MaxAmount string `form:"maxAmount,omitempty" json:"maxAmount,omitempty,omitzero"`
+}
+
+// ListPoolTransactionsParamsType defines parameters for ListPoolTransactions.
+type ListPoolTransactionsParamsType string
 
 // ListProposalsParams defines parameters for ListProposals.
 type ListProposalsParams struct {
@@ -2771,12 +3118,45 @@ type ListProposalsParams struct {
 // ListProposalsParamsStatus defines parameters for ListProposals.
 type ListProposalsParamsStatus string
 
+// ListRelationshipsParams defines parameters for ListRelationships.
+type ListRelationshipsParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string                        `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64                         `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+	Status ListRelationshipsParamsStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
+}
+
+// ListRelationshipsParamsStatus defines parameters for ListRelationships.
+type ListRelationshipsParamsStatus string
+
 // ListAwaitingApprovalParams defines parameters for ListAwaitingApproval.
 type ListAwaitingApprovalParams struct {
 	// Cursor nextCursor of the page before
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
+
+// ListTreasuryTransactionsParams defines parameters for ListTreasuryTransactions.
+type ListTreasuryTransactionsParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string                             `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64                              `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+	Type   ListTreasuryTransactionsParamsType `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// Counterparty Account id
+	Counterparty string `form:"counterparty,omitempty" json:"counterparty,omitempty,omitzero"`
+
+	// From Lines of this time and later: RFC 3339, or a date, which begins at midnight UTC
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Lines before this time
+	To        string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+	MinAmount string `form:"minAmount,omitempty" json:"minAmount,omitempty,omitzero"`
+	MaxAmount string `form:"maxAmount,omitempty" json:"maxAmount,omitempty,omitzero"`
+}
+
+// ListTreasuryTransactionsParamsType defines parameters for ListTreasuryTransactions.
+type ListTreasuryTransactionsParamsType string
 
 // ListLoansOfParams defines parameters for ListLoansOf.
 type ListLoansOfParams struct {
@@ -2807,9 +3187,24 @@ type PreviewVelocityTaxParams struct {
 // ListTransactionsParams defines parameters for ListTransactions.
 type ListTransactionsParams struct {
 	// Cursor nextCursor of the page before
-	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
-	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+	Cursor string                     `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64                      `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+	Type   ListTransactionsParamsType `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// Counterparty Account id
+	Counterparty string `form:"counterparty,omitempty" json:"counterparty,omitempty,omitzero"`
+
+	// From Lines of this time and later: RFC 3339, or a date, which begins at midnight UTC
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Lines before this time
+	To        string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+	MinAmount string `form:"minAmount,omitempty" json:"minAmount,omitempty,omitzero"`
+	MaxAmount string `form:"maxAmount,omitempty" json:"maxAmount,omitempty,omitzero"`
 }
+
+// ListTransactionsParamsType defines parameters for ListTransactions.
+type ListTransactionsParamsType string
 
 // Jwks: Keys that verify access tokens (GET /.well-known/jwks.json).
 func (c *Client) Jwks(ctx context.Context, options ...Option) (JwksResponse, error) {
@@ -3427,6 +3822,15 @@ func (c *Client) GetFeeSchedule(ctx context.Context, options ...Option) (Schedul
 	}, options)
 }
 
+// RepairGenesis: Give a person the genesis allocation that is missing (POST /api/v1/genesis).
+func (c *Client) RepairGenesis(ctx context.Context, body GenesisRepairRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "tokenomics", method: http.MethodPost, public: false,
+		path: "/api/v1/genesis",
+		body: body,
+	}, options)
+}
+
 // ListGovernableParameters: What can be changed by a vote, within which bounds (GET /api/v1/governance/parameters).
 func (c *Client) ListGovernableParameters(ctx context.Context, options ...Option) (GovernanceParametersResponse, error) {
 	return call[GovernanceParametersResponse](ctx, c, request{
@@ -3678,7 +4082,7 @@ func (c *Client) ListOrganizationTransactions(ctx context.Context, orgID string,
 	return call[Statement](ctx, c, request{
 		service: "organization", method: http.MethodGet, public: false,
 		path:  path("/api/v1/organizations/%s/wallet/transactions", orgID),
-		query: values("cursor", query.Cursor, "limit", query.Limit),
+		query: values("cursor", query.Cursor, "limit", query.Limit, "type", query.Type, "counterparty", query.Counterparty, "from", query.From, "to", query.To, "minAmount", query.MinAmount, "maxAmount", query.MaxAmount),
 	}, options)
 }
 
@@ -3687,6 +4091,24 @@ func (c *Client) ListPools(ctx context.Context, options ...Option) (PoolsRespons
 	return call[PoolsResponse](ctx, c, request{
 		service: "tokenomics", method: http.MethodGet, public: true,
 		path: "/api/v1/pools",
+	}, options)
+}
+
+// DisburseFromPool: Pay from a system pool, without a fee (POST /api/v1/pools/{pool}/disbursements).
+func (c *Client) DisburseFromPool(ctx context.Context, pool string, body DisbursementRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "tokenomics", method: http.MethodPost, public: false,
+		path: path("/api/v1/pools/%s/disbursements", pool),
+		body: body,
+	}, options)
+}
+
+// ListPoolTransactions: The statement of a system pool, newest first (GET /api/v1/pools/{pool}/transactions).
+func (c *Client) ListPoolTransactions(ctx context.Context, pool string, query ListPoolTransactionsParams, options ...Option) (Statement, error) {
+	return call[Statement](ctx, c, request{
+		service: "tokenomics", method: http.MethodGet, public: false,
+		path:  path("/api/v1/pools/%s/transactions", pool),
+		query: values("cursor", query.Cursor, "limit", query.Limit, "type", query.Type, "counterparty", query.Counterparty, "from", query.From, "to", query.To, "minAmount", query.MinAmount, "maxAmount", query.MaxAmount),
 	}, options)
 }
 
@@ -3757,6 +4179,67 @@ func (c *Client) CastVote(ctx context.Context, proposalID string, body Governanc
 	}, options)
 }
 
+// ListRelationships: Your relationships, newest first (GET /api/v1/relationships).
+func (c *Client) ListRelationships(ctx context.Context, query ListRelationshipsParams, options ...Option) (RelationshipsResponse, error) {
+	return call[RelationshipsResponse](ctx, c, request{
+		service: "identity", method: http.MethodGet, public: false,
+		path:  "/api/v1/relationships",
+		query: values("cursor", query.Cursor, "limit", query.Limit, "status", query.Status),
+	}, options)
+}
+
+// RequestRelationship: Say what somebody is to you; they have to agree (POST /api/v1/relationships).
+func (c *Client) RequestRelationship(ctx context.Context, body RelationshipClaimRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "identity", method: http.MethodPost, public: false,
+		path: "/api/v1/relationships",
+		body: body,
+	}, options)
+}
+
+// GetTrustScore: Your trust score with its parts (GET /api/v1/relationships/trust-score).
+func (c *Client) GetTrustScore(ctx context.Context, options ...Option) (TrustScoreResponse, error) {
+	return call[TrustScoreResponse](ctx, c, request{
+		service: "identity", method: http.MethodGet, public: false,
+		path: "/api/v1/relationships/trust-score",
+	}, options)
+}
+
+// GetRelationship: A relationship of yours (GET /api/v1/relationships/{relationshipId}).
+func (c *Client) GetRelationship(ctx context.Context, relationshipID string, options ...Option) (RelationshipResponse, error) {
+	return call[RelationshipResponse](ctx, c, request{
+		service: "identity", method: http.MethodGet, public: false,
+		path: path("/api/v1/relationships/%s", relationshipID),
+	}, options)
+}
+
+// ConfirmRelationship: Agree to what somebody says they are to you (POST /api/v1/relationships/{relationshipId}/confirm).
+func (c *Client) ConfirmRelationship(ctx context.Context, relationshipID string, body *RelationshipDecisionRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "identity", method: http.MethodPost, public: false,
+		path: path("/api/v1/relationships/%s/confirm", relationshipID),
+		body: body,
+	}, options)
+}
+
+// EndRelationship: End a relationship that both have agreed to (POST /api/v1/relationships/{relationshipId}/end).
+func (c *Client) EndRelationship(ctx context.Context, relationshipID string, body *RelationshipDecisionRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "identity", method: http.MethodPost, public: false,
+		path: path("/api/v1/relationships/%s/end", relationshipID),
+		body: body,
+	}, options)
+}
+
+// RejectRelationship: Disagree; it cannot be said again for 7 days (POST /api/v1/relationships/{relationshipId}/reject).
+func (c *Client) RejectRelationship(ctx context.Context, relationshipID string, body *RelationshipDecisionRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "identity", method: http.MethodPost, public: false,
+		path: path("/api/v1/relationships/%s/reject", relationshipID),
+		body: body,
+	}, options)
+}
+
 // GetSupply: Where all the money is (GET /api/v1/supply).
 func (c *Client) GetSupply(ctx context.Context, options ...Option) (Supply, error) {
 	return call[Supply](ctx, c, request{
@@ -3771,6 +4254,14 @@ func (c *Client) ListAwaitingApproval(ctx context.Context, query ListAwaitingApp
 		service: "organization", method: http.MethodGet, public: false,
 		path:  "/api/v1/transactions/awaiting-approval",
 		query: values("cursor", query.Cursor, "limit", query.Limit),
+	}, options)
+}
+
+// GetTransaction: A line of your statement (GET /api/v1/transactions/{offTxId}).
+func (c *Client) GetTransaction(ctx context.Context, offTxID string, options ...Option) (StatementLineResponse, error) {
+	return call[StatementLineResponse](ctx, c, request{
+		service: "tokenomics", method: http.MethodGet, public: false,
+		path: path("/api/v1/transactions/%s", offTxID),
 	}, options)
 }
 
@@ -3791,6 +4282,15 @@ func (c *Client) CreateTransfer(ctx context.Context, body Payment, options ...Op
 	}, options)
 }
 
+// TransferInternal: Move money to or from a system account or a treasury, without a fee (POST /api/v1/transfers/internal).
+func (c *Client) TransferInternal(ctx context.Context, body InternalTransferRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "tokenomics", method: http.MethodPost, public: false,
+		path: "/api/v1/transfers/internal",
+		body: body,
+	}, options)
+}
+
 // QuoteTransfer: What a payment to someone costs (POST /api/v1/transfers/quote).
 func (c *Client) QuoteTransfer(ctx context.Context, body TransferQuoteRequest, options ...Option) (Quote, error) {
 	return call[Quote](ctx, c, request{
@@ -3805,6 +4305,15 @@ func (c *Client) GetTreasury(ctx context.Context, countryCode string, options ..
 	return call[TreasuryResponse](ctx, c, request{
 		service: "tokenomics", method: http.MethodGet, public: true,
 		path: path("/api/v1/treasury/%s/balance", countryCode),
+	}, options)
+}
+
+// ListTreasuryTransactions: The statement of a treasury, newest first (GET /api/v1/treasury/{countryCode}/transactions).
+func (c *Client) ListTreasuryTransactions(ctx context.Context, countryCode string, query ListTreasuryTransactionsParams, options ...Option) (Statement, error) {
+	return call[Statement](ctx, c, request{
+		service: "tokenomics", method: http.MethodGet, public: false,
+		path:  path("/api/v1/treasury/%s/transactions", countryCode),
+		query: values("cursor", query.Cursor, "limit", query.Limit, "type", query.Type, "counterparty", query.Counterparty, "from", query.From, "to", query.To, "minAmount", query.MinAmount, "maxAmount", query.MaxAmount),
 	}, options)
 }
 
@@ -3944,6 +4453,14 @@ func (c *Client) GetBalance(ctx context.Context, profileID string, options ...Op
 	}, options)
 }
 
+// GetDashboard: Your balance, what happened last, and your velocity tax (GET /api/v1/wallets/{profileId}/dashboard).
+func (c *Client) GetDashboard(ctx context.Context, profileID string, options ...Option) (DashboardResponse, error) {
+	return call[DashboardResponse](ctx, c, request{
+		service: "tokenomics", method: http.MethodGet, public: false,
+		path: path("/api/v1/wallets/%s/dashboard", profileID),
+	}, options)
+}
+
 // GetGenesis: Your genesis allocation (GET /api/v1/wallets/{profileId}/genesis).
 func (c *Client) GetGenesis(ctx context.Context, profileID string, options ...Option) (GenesisResponse, error) {
 	return call[GenesisResponse](ctx, c, request{
@@ -3957,7 +4474,7 @@ func (c *Client) ListTransactions(ctx context.Context, profileID string, query L
 	return call[Statement](ctx, c, request{
 		service: "tokenomics", method: http.MethodGet, public: false,
 		path:  path("/api/v1/wallets/%s/transactions", profileID),
-		query: values("cursor", query.Cursor, "limit", query.Limit),
+		query: values("cursor", query.Cursor, "limit", query.Limit, "type", query.Type, "counterparty", query.Counterparty, "from", query.From, "to", query.To, "minAmount", query.MinAmount, "maxAmount", query.MaxAmount),
 	}, options)
 }
 

@@ -154,6 +154,11 @@ func Collection(raw []byte) ([]byte, error) {
 		Auth:  auth{Type: "noauth"},
 		Event: test(always...),
 	}
+	for _, id := range byStaff {
+		if _, ok := g.operations[id]; !ok {
+			return nil, fmt.Errorf("for staff: the document has no operation %s", id)
+		}
+	}
 	first, err := g.folder("A story", story)
 	if err != nil {
 		return nil, err

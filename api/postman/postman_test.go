@@ -81,7 +81,7 @@ func TestEveryOperation(t *testing.T) {
 }
 
 func TestUnknownStep(t *testing.T) {
-	if _, err := postman.Collection([]byte(`{"paths":{}}`)); err == nil || !strings.Contains(err.Error(), "no operation health") {
+	if _, err := postman.Collection([]byte(`{"paths":{}}`)); err == nil || !strings.Contains(err.Error(), "no operation ") {
 		t.Errorf("a story of operations that are gone: %v", err)
 	}
 }

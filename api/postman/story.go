@@ -51,7 +51,10 @@ const known = "pm.test('is a known operation', () => { pm.expect(pm.response.cod
 	"pm.expect(pm.response.text()).to.not.include('There is nothing at this path'); });"
 
 // byStaff are the operations for staff that are not below /admin.
-var byStaff = []string{"freezeWallet", "unfreezeWallet"}
+var byStaff = []string{
+	"freezeWallet", "unfreezeWallet", "approveLoan", "rejectLoan", "declareLoanDefaulted", "lockOrganization", "unlockOrganization", "tallyProposal", "executeProposal",
+	"applyVelocityTax", "setVelocityTaxExemption", "listVelocityTaxExemptions", "disburseFromPool", "transferInternal", "repairGenesis", "listPoolTransactions",
+}
 
 // endless leaves a stream out, which would never end.
 const endless = "if (!pm.environment.get('streams')) pm.execution.skipRequest(); // set streams to any value to listen"
