@@ -161,9 +161,15 @@ func TestKilled(t *testing.T) {
 	if last != length+2 {
 		t.Fatalf("the last was killed at block %d", last)
 	}
-	report, err := r.run(t.Context(), options)
-	if err != nil || report.From != last || !report.Replaced || len(report.Differing) > 0 {
-		t.Fatalf("%+v, %v", report, err)
+	o, least := options, uint64(length)
+	o.Progress = func(p Progress) {
+		if p.Step == Building {
+			least = min(least, p.Blocks)
+		}
+	}
+	report, err := r.run(t.Context(), o)
+	if err != nil || report.From != last || least < length || !report.Replaced || len(report.Differing) > 0 {
+		t.Fatalf("%+v, %v; it began at block %d", report, err, least)
 	}
 	if diff := cmp.Diff(want, readmodeltest.Dump(t, r.owner)); diff != "" {
 		t.Error(diff)
