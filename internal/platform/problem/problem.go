@@ -81,6 +81,12 @@ func BadField(field, message string) *Problem {
 	return Invalid(http.StatusBadRequest, Field{Field: field, Code: InvalidCode(field), Message: message})
 }
 
+// Unprocessable is Invalid with status 422 and one field: it has the right form,
+// and is refused for what it means.
+func Unprocessable(field, code, message string) *Problem {
+	return Invalid(http.StatusUnprocessableEntity, Field{Field: field, Code: code, Message: message})
+}
+
 // Internal hides cause behind a generic 500; the cause goes to the log.
 func Internal(cause error) *Problem {
 	p := New(http.StatusInternalServerError, "internal_error", "Something went wrong on our side.")

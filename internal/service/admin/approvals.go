@@ -189,7 +189,7 @@ func (s admin) ask(ctx context.Context, in *askInput) (*door.Accepted, error) {
 	b := &in.Body
 	op, ok := s.Operation(b.Action)
 	if !ok || op.Internal {
-		return nil, unprocessable("action", "action_unknown", "is not an operation that can be asked for")
+		return nil, problem.Unprocessable("action", "action_unknown", "is not an operation that can be asked for")
 	}
 	who := door.Caller(ctx)
 	for _, p := range op.Permissions {
@@ -321,7 +321,7 @@ func (s admin) vote(ctx context.Context, in *voteInput) (*decisionOutput, error)
 	approve := in.Body.Decision == "APPROVE"
 	reason := strings.TrimSpace(in.Body.Reason)
 	if !approve && len(reason) < 10 {
-		return nil, unprocessable("reason", "reason_too_short", "must have at least 10 characters")
+		return nil, problem.Unprocessable("reason", "reason_too_short", "must have at least 10 characters")
 	}
 	return s.decided(ctx, in.ApprovalID, s.Decide(ctx, in.ApprovalID, door.Vote{Approve: approve, Reason: reason, Digest: in.Body.PayloadDigest}))
 }

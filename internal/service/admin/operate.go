@@ -69,22 +69,18 @@ func (s admin) setParameter(ctx context.Context, in *setParameterInput) (*door.A
 	b := &in.Body
 	p, err := parameter.Lookup(b.ParamID)
 	if err != nil {
-		return nil, unprocessable("paramId", "parameter_unknown", "is not a system parameter")
+		return nil, problem.Unprocessable("paramId", "parameter_unknown", "is not a system parameter")
 	}
 	if !p.Emergency {
-		return nil, unprocessable("paramId", "parameter_not_settable", "is changed by a vote or never")
+		return nil, problem.Unprocessable("paramId", "parameter_not_settable", "is changed by a vote or never")
 	}
 	if _, err := p.Parse(b.NewValue); err != nil {
-		return nil, unprocessable("newValue", "new_value_invalid", err.Error())
+		return nil, problem.Unprocessable("newValue", "new_value_invalid", err.Error())
 	}
 	return s.Submit(ctx, door.Submission{
 		Payload: &command.EmergencySetParameter{ParamID: b.ParamID, NewValue: b.NewValue, Reason: b.Reason}, Request: in.Body,
 		Receipt: door.Receipt{Message: "The parameter is being set.", AggregateID: b.ParamID},
 	})
-}
-
-func unprocessable(field, code, message string) error {
-	return problem.Invalid(http.StatusUnprocessableEntity, problem.Field{Field: field, Code: code, Message: message})
 }
 
 type treasuryInput struct {

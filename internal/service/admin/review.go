@@ -93,7 +93,7 @@ type denyInput struct {
 func (s admin) deny(ctx context.Context, in *denyInput) (*reviewOutput, error) {
 	reason := strings.TrimSpace(in.Body.Reason)
 	if utf8.RuneCountInString(reason) < 10 {
-		return nil, problem.Invalid(http.StatusUnprocessableEntity, problem.Field{Field: "reason", Code: "reason_too_short", Message: "must have at least 10 characters"})
+		return nil, problem.Unprocessable("reason", "reason_too_short", "must have at least 10 characters")
 	}
 	p, err := s.find(ctx, in.UserID)
 	if err != nil {

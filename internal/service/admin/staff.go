@@ -108,7 +108,7 @@ func (s admin) operations() {
 // mayGive refuses a role that is not below the giver's; owners give any.
 func (s admin) mayGive(giver, role door.Role) error {
 	if !slices.Contains(door.Roles[:], role) {
-		return unprocessable("role", "role_invalid", "is not a role")
+		return problem.Unprocessable("role", "role_invalid", "is not a role")
 	}
 	if giver != door.SuperOwner && role.Level() >= giver.Level() {
 		return problem.New(http.StatusForbidden, "forbidden", "You may only give roles below your own.")
@@ -156,7 +156,7 @@ func (s admin) mayInviteAlone(ctx context.Context, tx pgx.Tx, who door.Principal
 		return false, err
 	}
 	if !i.Role.May(door.ApprovalApprove) {
-		return false, unprocessable("role", "role_cannot_approve", "must be SUPER_OWNER or SUPER_ADMIN: you are alone, and the first whom you invite has to approve what you ask for")
+		return false, problem.Unprocessable("role", "role_cannot_approve", "must be SUPER_OWNER or SUPER_ADMIN: you are alone, and the first whom you invite has to approve what you ask for")
 	}
 	return true, nil
 }

@@ -31,14 +31,14 @@ func (s governance) submit(ctx context.Context, in *submitInput) (*door.Accepted
 	}
 	p, err := parameter.Lookup(b.TargetParam)
 	if err != nil {
-		return nil, unprocessable("targetParam", "parameter_unknown", "is not a system parameter")
+		return nil, problem.Unprocessable("targetParam", "parameter_unknown", "is not a system parameter")
 	}
 	if !p.Governable {
-		return nil, unprocessable("targetParam", "parameter_not_governable", "is not open to a vote")
+		return nil, problem.Unprocessable("targetParam", "parameter_not_governable", "is not open to a vote")
 	}
 	value, err := p.Parse(b.NewValue)
 	if err != nil {
-		return nil, unprocessable("newValue", "new_value_invalid", err.Error())
+		return nil, problem.Unprocessable("newValue", "new_value_invalid", err.Error())
 	}
 	actor, err := s.Actor(ctx)
 	if err != nil {
@@ -62,10 +62,6 @@ func (s governance) submit(ctx context.Context, in *submitInput) (*door.Accepted
 		Payload: &command.SubmitProposal{ActorID: actor, TargetParam: p.ID, NewValue: b.NewValue, Title: title, Description: b.Description},
 		Request: b, Receipt: door.Receipt{Message: "The proposal is being submitted; the command's result names it.", AggregateID: p.ID},
 	})
-}
-
-func unprocessable(field, code, message string) error {
-	return problem.Invalid(http.StatusUnprocessableEntity, problem.Field{Field: field, Code: code, Message: message})
 }
 
 // named is what is asked for of a proposal by naming it.

@@ -50,23 +50,9 @@ func (s organization) propose(ctx context.Context, in *proposeInput) (*door.Acce
 	if err != nil {
 		return nil, err
 	}
-	var rules people.Rules
-	country := rules.Country("country", b.Country)
-	if rules.Bad != nil {
-		return nil, problem.Invalid(http.StatusBadRequest, rules.Bad...)
-	}
-	code := ""
-	switch {
-	case country != nil:
-		code = *country
-	case staff:
-		return nil, problem.Invalid(http.StatusBadRequest, problem.Field{Field: "country", Code: "COUNTRY_REQUIRED", Message: "is required"})
-	default:
-		id, err := gxid.Parse(actor)
-		if err != nil {
-			return nil, fmt.Errorf("nationality of %s: %w", actor, err)
-		}
-		code = id.Country
+	home, err := country(b.Country, actor)
+	if err != nil {
+		return nil, err
 	}
 	ids, err := s.founders(ctx, b.StakeholderIDs)
 	if err != nil {
@@ -86,9 +72,27 @@ func (s organization) propose(ctx context.Context, in *proposeInput) (*door.Acce
 		return nil, err
 	}
 	return s.Submit(ctx, door.Submission{
-		Payload: &command.ProposeOrganization{ActorID: actor, OrgID: b.OrgID, OrgName: strings.TrimSpace(b.OrgName), OrgType: kind, Country: code, StakeholderIDs: ids},
+		Payload: &command.ProposeOrganization{ActorID: actor, OrgID: b.OrgID, OrgName: strings.TrimSpace(b.OrgName), OrgType: kind, Country: home, StakeholderIDs: ids},
 		Request: b, Receipt: door.Receipt{Message: "The organization is being proposed.", AggregateID: b.OrgID},
 	})
+}
+
+// country returns the country of an organization: the one that is named, or the
+// nationality of the person who proposes it.
+func country(named, proposer string) (string, error) {
+	if named == "" {
+		id, err := gxid.Parse(proposer)
+		if err != nil { // of staff
+			return "", problem.Invalid(http.StatusBadRequest, problem.Field{Field: "country", Code: "COUNTRY_REQUIRED", Message: "is required"})
+		}
+		return id.Country, nil
+	}
+	var rules people.Rules
+	rules.Country("country", named)
+	if rules.Bad != nil {
+		return "", problem.Invalid(http.StatusBadRequest, rules.Bad...)
+	}
+	return named, nil
 }
 
 // founders returns the GX ids of those who found an organization: enough different
@@ -117,7 +121,7 @@ func (s organization) founders(ctx context.Context, named []string) ([]string, e
 		return nil, fmt.Errorf("read founders: %w", err)
 	}
 	if !all {
-		if err := s.Refuse(ctx, unprocessable(field, "stakeholder_ids_unknown", "not all of them are people who may act on the ledger")); err != nil {
+		if err := s.Refuse(ctx, problem.Unprocessable(field, "stakeholder_ids_unknown", "not all of them are people who may act on the ledger")); err != nil {
 			return nil, err
 		}
 	}
@@ -135,7 +139,7 @@ func (s organization) founders(ctx context.Context, named []string) ([]string, e
 		return nil, err
 	}
 	if n := uint64(len(ids)); n < least || n > most {
-		err = s.Refuse(ctx, unprocessable(field, "stakeholder_ids_invalid", fmt.Sprintf("must list %d to %d people", least, most)))
+		err = s.Refuse(ctx, problem.Unprocessable(field, "stakeholder_ids_invalid", fmt.Sprintf("must list %d to %d people", least, most)))
 	}
 	return ids, err
 }

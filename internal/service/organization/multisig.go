@@ -85,7 +85,7 @@ func (s organization) purse(ctx context.Context, o readmodel.OrganizationState, 
 	}
 	t, err := readmodel.Treasury(ctx, s.Pool, code)
 	if errors.Is(err, readmodel.ErrNotFound) || err == nil && (t.OrgID == nil || *t.OrgID != o.OrgID) {
-		err = problem.Invalid(http.StatusForbidden, problem.Field{Field: "fromId", Code: "treasury_not_controlled", Message: "is not in the control of the organization"})
+		err = s.Refuse(ctx, problem.Invalid(http.StatusForbidden, problem.Field{Field: "fromId", Code: "treasury_not_controlled", Message: "is not in the control of the organization"}))
 	}
 	if err != nil {
 		return readmodel.AccountState{}, err

@@ -104,7 +104,3 @@ func operating(o readmodel.OrganizationState) error {
 func wrongState(detail string) error {
 	return problem.New(http.StatusConflict, "invalid_state", detail)
 }
-
-func unprocessable(field, code, message string) error {
-	return problem.Invalid(http.StatusUnprocessableEntity, problem.Field{Field: field, Code: code, Message: message})
-}

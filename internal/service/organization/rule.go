@@ -3,7 +3,6 @@ package organization
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/google/uuid"
@@ -134,8 +133,7 @@ func (s organization) approvers(ctx context.Context, orgID string, ids []string)
 	for i, id := range ids {
 		out[i] = known[id]
 		if out[i] == "" {
-			return nil, problem.Invalid(http.StatusUnprocessableEntity, problem.Field{Field: fmt.Sprintf("%s[%d]", field, i), Code: "approver_unknown",
-				Message: "has no stake in the organization"})
+			return nil, problem.Unprocessable(fmt.Sprintf("%s[%d]", field, i), "approver_unknown", "has no stake in the organization")
 		}
 		if slices.Contains(out[:i], out[i]) {
 			return nil, problem.BadField(field, "lists somebody twice")
