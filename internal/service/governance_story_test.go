@@ -32,8 +32,9 @@ func (s *story) enqueue(list ...command.Payload) {
 }
 
 // A proposal from its submission to the votes on it. That it ends by itself when
-// its time is over is shown where time passes, in package schedule.
-func TestGovernanceStory(t *testing.T) {
+// its time is over is shown where time passes, in package schedule. A vote that is
+// accepted is counted (D-14).
+func TestD14D36GovernanceStory(t *testing.T) {
 	s := begin(t, ringtest.Start(t), 3)
 	ctx := t.Context()
 	ada, bob, carol := s.people[0], s.people[1], s.people[2]

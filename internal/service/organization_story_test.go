@@ -45,8 +45,8 @@ func (s *story) founded(by *client.Client, p client.ProposeRequest, people ...*d
 }
 
 // A bakery of three, from its foundation to its rules, its payments and what
-// becomes of those that cannot be made.
-func TestOrganizationStory(t *testing.T) {
+// becomes of those that cannot be made. The ids that commands result in can be read (D-36).
+func TestD36OrganizationStory(t *testing.T) {
 	s := begin(t, ringtest.Start(t), 4)
 	ctx := t.Context()
 	ada, bob, carol, eve := s.people[0], s.people[1], s.people[2], s.people[3]
