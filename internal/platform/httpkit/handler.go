@@ -4,6 +4,7 @@
 package httpkit
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -77,10 +78,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				panic(v)
 			}
 			h.log.ErrorContext(ctx, "panic in a handler", "requestId", x.RequestID, "panic", v, "stack", string(debug.Stack()))
+			if rw.held != nil { // of it nothing has been sent
+				rw.held, rw.status = nil, 0
+			}
 			if rw.status == 0 {
 				problem.Internal(nil).At(x.path, x.RequestID).Write(rw)
 			}
 		}
+		rw.release(true)
 		h.finish(r, x, rw, h.clock().Sub(begin))
 	}()
 
@@ -155,13 +160,14 @@ func secure(h http.Header, r *http.Request, requestID string) {
 	}
 }
 
-// responseWriter remembers the status and turns the mux's own plain-text
-// refusals into problems.
+// responseWriter remembers the status, turns the mux's own plain-text refusals into
+// problems and holds back what is tagged and compressed.
 type responseWriter struct {
 	http.ResponseWriter
 	request *http.Request
 	status  int
 	discard bool // the mux's text after its refusal was replaced
+	held    *bytes.Buffer
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -185,6 +191,10 @@ func (w *responseWriter) WriteHeader(status int) {
 		}
 	}
 	w.status = status
+	if w.hold(status) {
+		w.held = buffers.Get().(*bytes.Buffer)
+		return
+	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
@@ -194,6 +204,12 @@ func (w *responseWriter) Write(b []byte) (int, error) {
 	}
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
+	}
+	if w.held != nil {
+		if w.held.Len()+len(b) <= maxHeld {
+			return w.held.Write(b)
+		}
+		w.release(false)
 	}
 	return w.ResponseWriter.Write(b)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -229,41 +228,4 @@ func FuzzParseTrace(f *testing.F) {
 			t.Errorf("%q: %s is not continued: %s", s, a, b)
 		}
 	})
-}
-
-func TestServeDrains(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	entered, release := make(chan struct{}), make(chan struct{})
-	done := make(chan error, 1)
-	go func() {
-		done <- httpkit.Serve(ctx, l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			close(entered)
-			<-release
-			w.WriteHeader(http.StatusTeapot)
-		}), slog.New(slog.DiscardHandler))
-	}()
-	answer := make(chan int, 1)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	go func() {
-		r, err := client.Get("http://" + l.Addr().String())
-		if err != nil {
-			answer <- 0
-			return
-		}
-		r.Body.Close()
-		answer <- r.StatusCode
-	}()
-	<-entered
-	stop()
-	close(release)
-	if got := <-answer; got != http.StatusTeapot {
-		t.Errorf("the request in flight got %d", got)
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
 }

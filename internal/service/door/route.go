@@ -103,6 +103,9 @@ func Register[I, O any](d *Door, r Route, handler func(context.Context, *I) (*O,
 		})
 	}
 	huma.Register(d.api, op, handler)
+	if tagged := r.Method == http.MethodGet && r.Cache != "" && !strings.Contains(r.Cache, "no-store"); tagged && !r.Hidden {
+		d.api.OpenAPI().Paths[op.Path].Get.Responses["304"] = &huma.Response{Description: "It is as the ETag in If-None-Match says"}
+	}
 }
 
 // The form of an Idempotency-Key. 16 is what we ask for; foreign clients have shorter ones.
