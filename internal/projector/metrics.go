@@ -17,6 +17,7 @@ type metrics struct {
 	duration    prometheus.Histogram
 	leading     prometheus.Gauge
 	states      *prometheus.GaugeVec
+	letters     prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -40,6 +41,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "1 while this process is the projector, 0 while it stands by."}),
 		states: f.NewGaugeVec(prometheus.GaugeOpts{Name: "projector_state",
 			Help: "1 for the state that the projector is in."}, []string{"state"}),
+		letters: f.NewGauge(prometheus.GaugeOpts{Name: "projector_dlq_size",
+			Help: "Events that were not applied and wait for a decision or for their turn."}),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"gxcoin.money/gx/internal/ledger"
 	"gxcoin.money/gx/internal/readmodel"
@@ -158,9 +159,11 @@ func TestOtherPoison(t *testing.T) {
 	r.open()
 	odd := bend(r.Tx(r.Transfer("alice", "bob", 3, 1, ""), r.Pause("x")), func(e *event.Envelope) { e.Events[1].Version = "9.0" })
 	nul := r.Tx(r.Pause("a\x00b"))
-	p, _ := r.start()
+	reg := prometheus.NewRegistry()
+	p, _ := r.start(func(o *Options) { o.Registerer = reg })
 	b := r.chain.Append(odd, nul, r.pay(1))
 	r.applied(b)
+	eventually(t, "two letters counted", func() bool { return sample(reg, "projector_dlq_size") == 2 })
 	r.checkBalances()
 	if s := must(readmodel.SystemStatus(t.Context(), r.owner)); s.Paused {
 		t.Error("paused by an event that cannot be read")

@@ -232,6 +232,7 @@ func (p *Projector) lead(ctx context.Context, term lease.Term) error {
 	defer func() {
 		cancel()
 		beats.Wait()
+		p.metrics.letters.Set(0) // another process counts them
 		p.enter(Standby, "")
 	}()
 

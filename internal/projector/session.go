@@ -390,18 +390,22 @@ func (s *session) beat(ctx context.Context) error {
 	s.metrics.height.Set(float64(h.LedgerHeight))
 	s.metrics.lagBlocks.Set(float64(blocks))
 	s.metrics.lagSeconds.Set(h.LagSeconds)
-	var violation string
+	var v readmodel.Verdict
 	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
 		if err := s.term.Assert(ctx, tx); err != nil {
 			return err
 		}
-		violation, err = readmodel.Report(ctx, tx, h)
+		v, err = readmodel.Report(ctx, tx, h)
 		return err
 	})
-	if err == nil && violation != "" {
-		s.stop(fmt.Errorf("%w: %s", readmodel.ErrCondemned, violation))
+	if err != nil {
+		return err
 	}
-	return err
+	s.metrics.letters.Set(float64(v.Letters))
+	if v.Violation != "" {
+		s.stop(fmt.Errorf("%w: %s", readmodel.ErrCondemned, v.Violation))
+	}
+	return nil
 }
 
 // condemn condemns the read model of this term.

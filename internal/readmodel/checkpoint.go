@@ -87,14 +87,20 @@ type Heartbeat struct {
 	LagSeconds   float64
 }
 
-// Report stores a heartbeat and returns why the read model is condemned, nothing
-// when it is not.
-func Report(ctx context.Context, tx pgx.Tx, h Heartbeat) (violation string, err error) {
+// Verdict is what others say of a read model.
+type Verdict struct {
+	Violation string // why it is condemned; empty when it is not
+	Letters   int    // dead letters that wait for a decision or for their turn
+}
+
+// Report stores a heartbeat and returns what the projector has to know.
+func Report(ctx context.Context, tx pgx.Tx, h Heartbeat) (v Verdict, err error) {
 	err = tx.QueryRow(ctx, `
-		UPDATE read.checkpoint SET state = $1, reason = $2, ledger_height = $3, lag_seconds = $4, heartbeat_at = now() RETURNING violation`,
-		h.State, clean(h.Reason), h.LedgerHeight, h.LagSeconds).Scan(&violation)
+		UPDATE read.checkpoint SET state = $1, reason = $2, ledger_height = $3, lag_seconds = $4, heartbeat_at = now()
+		RETURNING violation, (SELECT count(*) FROM read.event_dlq WHERE resolution IN ('', 'RETRY'))`,
+		h.State, clean(h.Reason), h.LedgerHeight, h.LagSeconds).Scan(&v.Violation, &v.Letters)
 	if err != nil {
-		return "", fmt.Errorf("store heartbeat: %w", err)
+		return Verdict{}, fmt.Errorf("store heartbeat: %w", err)
 	}
-	return violation, nil
+	return v, nil
 }
