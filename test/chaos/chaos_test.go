@@ -52,16 +52,19 @@ func seed(t *testing.T) uint64 {
 type copies struct {
 	database pgtest.Database
 	rings    []*ringtest.Ring
+	http     *http.Client // of everybody
 }
 
 func start(t *testing.T, n int) *copies {
 	t.Helper()
-	c := &copies{database: pgtest.New(t)}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 256
+	c := &copies{database: pgtest.New(t), http: &http.Client{Transport: transport, Timeout: time.Minute}}
 	t.Cleanup(func() { invariant.Closed(t, c.database.DSN) })
 	for range n {
 		c.rings = append(c.rings, ringtest.StartWith(t, c.database, ringtest.Options{Pepper: bytes.Repeat([]byte("pepper"), 8)}))
 	}
-	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
+	t.Cleanup(transport.CloseIdleConnections)
 	return c
 }
 
@@ -78,7 +81,7 @@ func (c *copies) recruit(t *testing.T, people []demo.Person) []*demo.Customer {
 // at returns the client of a customer at one of the systems.
 func (c *copies) at(i int, who *demo.Customer) *client.Client {
 	tokens, _ := who.Client.Tokens()
-	return client.New(client.Options{Services: c.rings[i].Services, Attempts: 1}).As(tokens)
+	return client.New(client.Options{Services: c.rings[i].Services, HTTP: c.http, Attempts: 1}).As(tokens)
 }
 
 // restarts begins new terms for nobody, again and again until ctx ends, so that

@@ -3,12 +3,14 @@ package chaos_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
 
 // rows are the known failures of the ring and its store, each with the tests that
-// would be red if we had it: directory and name.
+// would be red if we had it: directory and name, to which rows of other lists may
+// be put in front.
 var rows = map[string][][2]string{
 	"F-05": {{"internal/submitter", "TestKF05PausedLeader"}, {"internal/outbox", "TestFence"}, {"internal/outbox", "TestPlans"}, {"test/crash", "TestTwoOfEverything"}},
 	"F-06": {{"internal/submitter", "TestKF06UnknownOutcome"}, {"test/crash", "TestPoints"}, {"test/sim", "TestSimulation"}},
@@ -41,13 +43,13 @@ func TestRows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			found := false
+			found, declared := false, regexp.MustCompile(`func Test\w*`+strings.TrimPrefix(test[1], "Test")+`\(`)
 			for _, name := range files {
 				content, err := os.ReadFile(name)
 				if err != nil {
 					t.Fatal(err)
 				}
-				found = found || strings.Contains(string(content), "func "+test[1]+"(")
+				found = found || declared.Match(content)
 			}
 			if !found {
 				t.Errorf("%s: there is no %s in %s", row, test[1], test[0])

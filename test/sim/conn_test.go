@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -64,7 +65,10 @@ func (p *process) dial(ctx context.Context, network, addr string) (net.Conn, err
 }
 
 func (c *conn) Write(b []byte) (int, error) {
-	f := c.p.fate()
+	c.mu.Lock()
+	statements := c.tracker.Sent(b)
+	c.mu.Unlock()
+	f := c.p.fate(slices.ContainsFunc(statements, wire.Commits))
 	if err := c.p.pass(f.delay, c); err != nil {
 		return 0, err
 	}
@@ -72,7 +76,6 @@ func (c *conn) Write(b []byte) (int, error) {
 		return len(b), nil // as far as the kernel can tell
 	}
 	c.mu.Lock()
-	statements := c.tracker.Sent(b)
 	c.doomed = c.doomed || f.kind == dieAfter
 	c.mu.Unlock()
 	c.p.world.saw(c.p, statements, f)

@@ -194,14 +194,17 @@ func (p *process) wait(d time.Duration) {
 	}
 }
 
-// fate draws what becomes of a write.
-func (p *process) fate() fate {
+// fate draws what becomes of a write. A COMMIT is the most interesting of all.
+func (p *process) fate(commit bool) fate {
 	w := p.world.weather()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := fate{delay: time.Duration(1 + p.random.IntN(int(2*time.Millisecond)))}
 	if w.calm {
 		return f
+	}
+	if commit {
+		w.stall, w.death, w.loss = w.stall/20, w.death/2, w.loss/2
 	}
 	if hit(p.random, w.slow) {
 		f.delay = time.Duration(p.random.Int64N(int64(2 * time.Second)))

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ import (
 // after the other.
 func TestMain(m *testing.M) {
 	runtime.GOMAXPROCS(1)
+	debug.SetTraceback("all") // of a simulation that hangs
 	os.Exit(m.Run())
 }
 
@@ -86,7 +88,7 @@ func (s *summary) report(t *testing.T, took time.Duration) {
 }
 
 // stuck is how much real time a simulation may take.
-const stuck = 90 * time.Second
+const stuck = 5 * time.Minute
 
 // simulate runs one seed and checks the invariants.
 func simulate(t *testing.T, s *stage, seed uint64) (sum summary) {
