@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"gxcoin.money/gx/internal/platform/problem"
@@ -272,8 +271,7 @@ func (s identity) claimable(ctx context.Context, claim trust.Relationship) error
 			refusal = problem.New(http.StatusConflict, "relationship_exists", "This is "+string(r.Status)+" already.").WithFact("relationshipId", r.RelationshipID)
 		case status.RelationshipRejected:
 			if again := r.ClosedAt.Add(trust.Retry); i == 0 && s.Clock().Before(again) {
-				refusal = problem.New(http.StatusTooManyRequests, "relationship_rejected", "This was rejected a short time ago.").
-					WithHeader("Retry-After", strconv.Itoa(int(again.Sub(s.Clock()).Seconds())+1)).WithFact("possibleFrom", again.Format(time.RFC3339))
+				refusal = problem.New(http.StatusConflict, "relationship_rejected", "This was rejected a short time ago.").WithFact("possibleFrom", again.Format(time.RFC3339))
 			}
 		}
 		if err := s.Refuse(ctx, refusal); err != nil {
