@@ -3,6 +3,7 @@ package network_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -49,6 +50,11 @@ func TestStatusDownReset(t *testing.T) {
 		if node.Problem != "" || node.PID == 0 {
 			t.Errorf("%s: %+v", node.Name, node)
 		}
+		for _, at := range listeners(t, node.PID) {
+			if !strings.HasPrefix(at, "0100007F:") { // 127.0.0.1
+				t.Errorf("%s listens on %s", node.Name, at)
+			}
+		}
 	}
 	if first := s.Certificates[0].NotAfter; time.Until(first) < 300*24*time.Hour {
 		t.Errorf("a certificate expires on %s", first)
@@ -73,6 +79,37 @@ func TestStatusDownReset(t *testing.T) {
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("after the reset: %v", err)
 	}
+}
+
+// listeners are where a process listens, in the kernel's notation.
+func listeners(t *testing.T, pid int) (at []string) {
+	t.Helper()
+	fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil || len(fds) == 0 {
+		t.Skip("SKIPPED: where processes listen is read from /proc")
+	}
+	sockets := make(map[string]bool)
+	for _, fd := range fds {
+		if to, err := os.Readlink(fd); err == nil {
+			sockets[to] = true
+		}
+	}
+	for _, table := range []string{"tcp", "tcp6"} {
+		content, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table))
+		if err != nil {
+			continue // there is no IPv6
+		}
+		for line := range strings.Lines(string(content)) {
+			const address, state, inode, listening = 1, 3, 9, "0A"
+			if f := strings.Fields(line); f[state] == listening && sockets["socket:["+f[inode]+"]"] {
+				at = append(at, f[address])
+			}
+		}
+	}
+	if len(at) == 0 {
+		t.Errorf("process %d listens nowhere", pid)
+	}
+	return at
 }
 
 // A network whose directory is gone does not run on for nobody.
