@@ -132,8 +132,8 @@ func read(url string) (int, string, error) {
 	return response.StatusCode, string(body), err
 }
 
-// get READYFILE WHERE PATH STATUS waits until the answer has the status and
-// prints it.
+// get READYFILE WHERE PATH STATUS [TEXT] waits until the answer has the status,
+// and the text, and prints it.
 func get(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.Atoi(args[3])
 	ts.Check(err)
@@ -141,7 +141,7 @@ func get(ts *testscript.TestScript, _ bool, args []string) {
 	var body string
 	until(ts, strings.Join(args, " "), func() bool {
 		status, body, err = fetch(ts, args[0], args[1], args[2])
-		return err == nil && status == want
+		return err == nil && status == want && (len(args) == 4 || strings.Contains(body, args[4]))
 	})
 	_, err = io.WriteString(ts.Stdout(), body)
 	ts.Check(err)
