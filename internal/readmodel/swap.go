@@ -17,19 +17,14 @@ var ErrBusy = errors.New("readmodel: the read model is in use")
 // aside is the name of the live read model in the middle of a swap.
 const aside = "read_aside"
 
-// Swap makes the read model of a schema the live one. The one that was live
-// becomes Previous, in the place of another.
+// Swap makes the read model of a schema the live one, and the one that was live
+// Previous. Unless it is Previous that becomes live, there may be none.
 //
 // It locks every table of both, so that no statement and no prepared plan sees
 // some of one and some of the other; statements that come meanwhile wait, and
 // find the new ones. When those at work don't let it lock within a time, it fails
 // with ErrBusy, and nobody has waited for longer. It needs the rights of the owner.
 func Swap(ctx context.Context, tx pgx.Tx, schema string, within time.Duration) error {
-	if schema != Previous {
-		if err := Drop(ctx, tx, Previous); err != nil {
-			return err
-		}
-	}
 	live, err := tables(ctx, tx, Live)
 	if err != nil {
 		return err

@@ -454,6 +454,11 @@ func (r *rebuild) swap(ctx context.Context, action audit.Action) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = on`); err != nil {
 			return err
 		}
+		if r.schema != readmodel.Previous {
+			if err := readmodel.Drop(ctx, tx, readmodel.Previous); err != nil {
+				return err
+			}
+		}
 		locked = time.Now()
 		return readmodel.Swap(ctx, tx, r.schema, r.o.Stall)
 	})
