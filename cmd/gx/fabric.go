@@ -47,7 +47,7 @@ type fabricSettings struct {
 	FabricTools        string        `placeholder:"DIR" help:"Directory with Fabric's programs peer and orderer. By default where make fabric-tools puts them."`
 	FabricOrderers     int           `aliases:"orderers" placeholder:"N" help:"Orderers of a new network, an odd number; 3 by default."`
 	FabricPeers        int           `aliases:"peers" placeholder:"N" help:"Peers of each organization of a new network; 1 by default."`
-	FabricHost         string        `placeholder:"HOST" help:"Address that the nodes of a new network listen on; 127.0.0.1 by default."`
+	FabricHost         string        `placeholder:"HOST" help:"Address of this machine that the nodes of a new network listen on, and are reached at; 127.0.0.1 by default."`
 	FabricPortBase     int           `placeholder:"PORT" help:"First of the 250 ports of a new network; 17050 by default."`
 	FabricBatchTimeout time.Duration `placeholder:"DURATION" help:"How long the orderers of a new network wait for more transactions before they cut a block; 50ms by default."`
 	FabricLogSpec      string        `placeholder:"SPEC" default:"warn" help:"Fabric's logging specification for the nodes."`

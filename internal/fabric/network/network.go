@@ -47,7 +47,7 @@ type Options struct {
 	Program string    // our binary, which serves chaincode and builds packages; default: this one
 
 	Channel, Chaincode string
-	Host               string        // to listen on; default 127.0.0.1
+	Host               string        // where nodes listen and are reached; default 127.0.0.1
 	BasePort           int           // default 17050
 	Orderers           int           // default 3
 	Peers              int           // of each organization; default 1

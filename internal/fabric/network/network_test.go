@@ -81,6 +81,27 @@ func TestStatusDownReset(t *testing.T) {
 	}
 }
 
+func TestBadOptions(t *testing.T) {
+	for want, o := range map[string]network.Options{
+		"2 orderers":      {Orderers: 2},
+		"11 orderers":     {Orderers: 11},
+		"6 peers":         {Peers: 6},
+		"host 0.0.0.0":    {Host: "0.0.0.0"},
+		"host ::":         {Host: "::"},
+		"base port 80":    {BasePort: 80},
+		"base port 65500": {BasePort: 65500},
+		`timeout "-1s"`:   {BatchTimeout: -time.Second},
+	} {
+		o.Dir = t.TempDir()
+		if _, err := network.Create(o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+		if left, err := os.ReadDir(o.Dir); len(left) != 0 || err != nil {
+			t.Errorf("%s: left %v, %v", want, left, err)
+		}
+	}
+}
+
 // listeners are where a process listens, in the kernel's notation.
 func listeners(t *testing.T, pid int) (at []string) {
 	t.Helper()

@@ -20,7 +20,7 @@ import (
 type Topology struct {
 	Channel      string `json:"channel"`
 	Chaincode    string `json:"chaincode"`
-	Host         string `json:"host"`     // every node listens there
+	Host         string `json:"host"`     // every node listens, and is reached, there
 	BasePort     int    `json:"basePort"` // the first of portSpan
 	Orderers     int    `json:"orderers"`
 	Peers        int    `json:"peers"`        // of each organization
@@ -54,7 +54,10 @@ const domain = "gx"
 
 func (t *Topology) check() error {
 	timeout, err := time.ParseDuration(t.BatchTimeout)
+	ip := net.ParseIP(t.Host)
 	switch {
+	case ip != nil && ip.IsUnspecified():
+		return fmt.Errorf("host %s: nodes listen there and are reached there, so it must be one address of this machine", t.Host)
 	case err != nil || timeout <= 0:
 		return fmt.Errorf("batch timeout %q is not a positive duration", t.BatchTimeout)
 	case t.Orderers < 1 || t.Orderers > maxOrderers || t.Orderers%2 == 0:
