@@ -68,7 +68,11 @@ func (c *conn) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	statements := c.tracker.Sent(b)
 	c.mu.Unlock()
-	f := c.p.fate(slices.ContainsFunc(statements, wire.Commits))
+	commit := slices.ContainsFunc(statements, wire.Commits)
+	if commit {
+		c.p.atCommit()
+	}
+	f := c.p.fate(commit)
 	if err := c.p.pass(f.delay, c); err != nil {
 		return 0, err
 	}

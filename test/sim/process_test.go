@@ -55,6 +55,7 @@ type process struct {
 	conns  map[*conn]bool
 	dead   bool
 	paused chan struct{} // closed when it goes on; nil: it runs
+	stop   time.Duration // how long it stands still at its next COMMIT; 0: it doesn't
 	cut    bool          // nothing comes through to the database
 	skew   time.Duration // of its clock
 }
@@ -319,14 +320,37 @@ func (p *process) isDead() bool {
 
 // pause is SIGSTOP for a time.
 func (p *process) pause(d time.Duration) {
+	if on := p.halt(); on != nil {
+		p.rest(on, d)
+	}
+}
+
+// atCommit pauses a process that was told to stop at its next COMMIT.
+func (p *process) atCommit() {
 	p.mu.Lock()
-	if p.paused != nil || p.dead {
-		p.mu.Unlock()
+	d := p.stop
+	p.stop = 0
+	p.mu.Unlock()
+	if d == 0 {
 		return
 	}
-	on := make(chan struct{})
-	p.paused = on
-	p.mu.Unlock()
+	if on := p.halt(); on != nil {
+		p.parts.Go(func() { p.rest(on, d) })
+	}
+}
+
+// halt lets nothing through until the channel is closed; nil when it did so already.
+func (p *process) halt() chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.paused != nil || p.dead {
+		return nil
+	}
+	p.paused = make(chan struct{})
+	return p.paused
+}
+
+func (p *process) rest(on chan struct{}, d time.Duration) {
 	p.world.log("%s stands still for %s", p.name, d)
 	p.wait(d)
 	p.mu.Lock()

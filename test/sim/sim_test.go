@@ -188,8 +188,12 @@ func (w *world) trouble(ctx context.Context, r *rand.Rand) {
 		switch r.IntN(10) {
 		case 0, 1, 2:
 			p.die()
-		case 3, 4:
+		case 3:
 			events.Go(func() { p.pause(long) })
+		case 4:
+			p.mu.Lock()
+			p.stop = 1 + long
+			p.mu.Unlock()
 		case 5, 6:
 			events.Go(func() { p.partition(long) })
 		case 7:
