@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"hash/fnv"
@@ -27,7 +28,7 @@ import (
 
 var (
 	fuzzSeed     = flag.Uint64("contract.seed", 1, "seed of the hostile requests")
-	fuzzRequests = flag.Int("contract.requests", 20, "hostile requests for each operation")
+	fuzzRequests = flag.Int("contract.requests", 12, "hostile requests for each operation")
 )
 
 // TestHostileRequests sends requests made from the OpenAPI documents and then
@@ -38,6 +39,8 @@ func TestHostileRequests(t *testing.T) {
 	s := newSystem(t)
 	s.open()
 	f := &fuzzer{system: s, own: s.person("Ada", "CH", gx(500)), other: s.person("Bob", "GH", gx(500)), newcomer: s.person("Eve", "LK", nil)}
+	f.things = s.things(f.own)
+	f.colleague, _ = s.staff(door.Moderator)
 	f.fingerprint = s.fingerprint()
 	operations, accepted := map[string]bool{}, 0
 	for _, d := range service.Doors {
@@ -83,6 +86,8 @@ func TestHostileRequests(t *testing.T) {
 type fuzzer struct {
 	*system
 	own, other, newcomer person
+	things               *strings.Replacer
+	colleague            uuid.UUID
 	rand                 *rand.Rand
 	schemas              map[string]any
 	bearers              []string // from whom requests come
@@ -135,6 +140,22 @@ func (s *system) written() (next string) {
 	return next
 }
 
+// listener leaves a stream as soon as it is open.
+type listener struct {
+	*httptest.ResponseRecorder
+	leave func()
+}
+
+// Flush implements http.Flusher.
+func (l listener) Flush() {
+	l.ResponseRecorder.Flush()
+	if l.Header().Get("Content-Type") == eventStream {
+		l.leave()
+	}
+}
+
+const eventStream = "text/event-stream"
+
 // guess says whether a table may change because a password or code was tried,
 // which is counted until the right one is given.
 func guess(table string, op map[string]any, schemas map[string]any) bool {
@@ -150,8 +171,10 @@ func guess(table string, op map[string]any, schemas map[string]any) bool {
 // attack sends one request and reports whether it was accepted.
 func (f *fuzzer) attack(t *testing.T, doorName string, route door.Route, op map[string]any) bool {
 	r, body := f.request(route, op)
-	w := httptest.NewRecorder()
-	f.doors[doorName].ServeHTTP(w, r)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	w := listener{httptest.NewRecorder(), leave}
+	f.doors[doorName].ServeHTTP(w, r.WithContext(ctx))
 	describe := func() string {
 		headers := maps.Clone(r.Header)
 		headers.Del("Authorization")
@@ -168,7 +191,7 @@ func (f *fuzzer) attack(t *testing.T, doorName string, route door.Route, op map[
 	if w.Code >= 300 && w.Code < 400 {
 		return false // the mux knows a cleaner path
 	}
-	if wrong := f.examine(doorName, r, w); wrong != "" {
+	if wrong := f.examine(doorName, r, w.ResponseRecorder); wrong != "" {
 		t.Errorf("%s: %s", wrong, describe())
 	}
 	if w.Code >= 400 {
@@ -349,8 +372,13 @@ func (f *fuzzer) known(name string) string {
 		return fmt.Sprintf("hostile-%d", f.rand.Uint64())
 	case "reason", "notes", "remark":
 		return "Because of a good reason."
-	case "commandId", "adminId", "approvalId", "sessionId", "id":
+	case "adminId":
+		return f.colleague.String()
+	case "approvalId", "sessionId", "id":
 		return uuid.NewString()
+	}
+	if id := f.things.Replace("{" + name + "}"); id[0] != '{' {
+		return id
 	}
 	return ""
 }
@@ -514,6 +542,8 @@ func (f *fuzzer) examine(doorName string, r *http.Request, w *httptest.ResponseR
 		}
 	} else if !utf8.Valid(w.Body.Bytes()) {
 		return "not UTF-8"
+	} else if contentType == eventStream {
+		return ""
 	}
 	if err := f.contracts[doorName].check(r, w.Code, contentType, w.Body.String()); err != nil {
 		return fmt.Sprintf("not as documented (%v)", err)
