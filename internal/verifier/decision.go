@@ -10,7 +10,7 @@ var decisionKinds = []kind{
 	{
 		object: "prop", table: "read.proposals", walk: over("read.proposals", "proposal_id"),
 		rows: `SELECT target_param, current_value, new_value, title, description, proposer_id, status, quorum, approval_pct, created_at, end_time,
-			tally_for, tally_against, tally_complete, closed_at, reason,
+			tally_for, tally_against, tally_bookmark, tally_complete, closed_at, reason,
 			for_votes - (SELECT count(*) FROM read.votes v WHERE v.proposal_id = p.proposal_id AND v.support) AS for_votes_not_there,
 			against_votes - (SELECT count(*) FROM read.votes v WHERE v.proposal_id = p.proposal_id AND NOT v.support) AS against_votes_not_there
 			FROM read.proposals p WHERE proposal_id = k.k1`,
@@ -18,8 +18,8 @@ var decisionKinds = []kind{
 			return fields{
 				"target_param": x.TargetParam, "current_value": x.CurrentValue, "new_value": x.NewValue, "title": x.Title, "description": x.Description,
 				"proposer_id": x.ProposerID, "status": x.Status, "quorum": x.Quorum, "approval_pct": x.ApprovalPct, "created_at": x.StartTime,
-				"end_time": x.EndTime, "tally_for": x.Tally.ForVotes, "tally_against": x.Tally.AgainstVotes, "tally_complete": x.Tally.Complete,
-				"closed_at": x.EndedAt, "reason": x.FailureReason, "for_votes_not_there": 0, "against_votes_not_there": 0,
+				"end_time": x.EndTime, "tally_for": x.Tally.ForVotes, "tally_against": x.Tally.AgainstVotes, "tally_bookmark": x.Tally.Bookmark,
+				"tally_complete": x.Tally.Complete, "closed_at": x.EndedAt, "reason": x.FailureReason, "for_votes_not_there": 0, "against_votes_not_there": 0,
 			}
 		}),
 	},
