@@ -46,6 +46,8 @@ var values = map[string]any{
 	"profileId": "{{profileId}}", "userId": "{{otherProfileId}}", "userIds": "{{otherProfileId}}", "walletId": "{{otherGxId}}", "accountId": "{{otherGxId}}",
 	"fromId": "{{gxId}}", "toId": "{{otherGxId}}", "toID": "{{otherGxId}}", "toUserId": "{{otherGxId}}", "borrowerId": "{{gxId}}", "proposerId": "{{gxId}}",
 	"stakeholderIds": "{{gxId}}", "refreshToken": "{{refreshToken}}", "amount": "1000000", "country": "CH", "countryCode": "CH",
+	"orgId": "{{orgId}}", "pendingTxId": "{{pendingTxId}}", "proposalId": "{{proposalId}}", "relationshipId": "{{relationshipId}}", "pool": "CHARITABLE",
+	"recipientID": "{{gxId}}", "fromID": "SYSTEM_CHARITABLE_POOL", "approverGroup": "{{gxId}}", "targetParam": "votingPeriodDays",
 	"commandId": "{{commandId}}", "adminId": "{{adminId}}", "paramId": "poolDisburseMax", "newValue": "1000000",
 	"reason": "Because the collection asks for everything once.", "email": "somebody.{{$randomUUID}}@example.org", "username": "u{{$timestamp}}",
 }

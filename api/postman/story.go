@@ -126,9 +126,14 @@ func person(first, country, prefix string, token who) []step {
 	}
 }
 
-// wait repeats until the last command can be seen.
-func wait(as who) step {
+// wait repeats until the last command can be seen, and saves what it has made.
+func wait(as who, save ...string) step {
+	made := map[string]string{}
+	for i := 0; i+1 < len(save); i += 2 {
+		made[save[i]] = "result.value." + save[i+1]
+	}
 	return step{
+		save:      made,
 		operation: "getCommand", name: "The ledger has done it", as: as, status: 200, header: map[string]string{"Prefer": "wait=10"},
 		again: "pm.response.code === 200 && pm.response.json().projected", equal: map[string]string{"status": "'CONFIRMED'"},
 	}
@@ -184,7 +189,50 @@ var story = slices.Concat(
 			save: map[string]string{string(customer): "accessToken", "refreshToken": "refreshToken"},
 		},
 	},
+	together,
 )
+
+// order is a step that sends a command, which the next one waits for.
+func order(operation, name string, as who, body map[string]any, save ...string) step {
+	s := step{operation: operation, name: name, as: as, status: 202, body: body, save: map[string]string{"commandId": "commandId"}}
+	for _, variable := range save {
+		s.save[variable] = "aggregateId"
+	}
+	return s
+}
+
+// together is what the two of them do with each other.
+var together = []step{
+	order("requestRelationship", "Nora says that Ama is her friend", customer, map[string]any{"toID": "{{otherGxId}}", "relationType": "FRIEND"}, "relationshipId"),
+	wait(customer),
+	order("confirmRelationship", "Ama agrees", other, map[string]any{}),
+	wait(other),
+	order("proposeOrganization", "Nora proposes a bakery of both", customer, map[string]any{
+		"orgId": "bakery-{{$timestamp}}", "orgName": "Bakery", "orgType": "BUSINESS", "country": "CH", "stakeholderIds": []string{"{{gxId}}", "{{otherGxId}}"},
+	}, "orgId"),
+	wait(customer),
+	order("defineAuthRule", "Both have to agree to what it pays", customer, map[string]any{
+		"rule": map[string]any{"amountThreshold": "0", "requiredApprovers": 2, "approverGroup": []string{"{{gxId}}", "{{otherGxId}}"}},
+	}),
+	wait(customer),
+	order("endorseOrganization", "Nora agrees to the bakery", customer, nil),
+	wait(customer),
+	order("endorseOrganization", "Ama agrees to the bakery", other, nil),
+	wait(other),
+	order("activateOrganization", "The bakery opens", customer, nil),
+	wait(customer),
+	order("createTransfer", "Nora pays for her bread", customer, map[string]any{"toID": "{{orgId}}", "amount": "20000000"}),
+	wait(customer),
+	{operation: "getOrganizationBalance", name: "The bakery has got it", as: other, status: 200, equal: map[string]string{"balance.balance": "'20000000'"}},
+	order("initiateMultiSig", "Nora asks the bakery to pay Ama", customer, map[string]any{"toId": "{{otherGxId}}", "amount": "5000000"}),
+	wait(customer, "pendingTxId", "pendingTxID"),
+	order("approveMultiSig", "Ama agrees to that", other, nil),
+	wait(other),
+	{operation: "getMultiSig", name: "The bakery has paid", as: customer, status: 200, equal: map[string]string{"transaction.status": "'EXECUTED'"}},
+	order("submitProposal", "Nora puts a parameter to the vote", customer, map[string]any{"targetParam": "votingPeriodDays", "newValue": "21", "title": "Longer votes"}),
+	wait(customer, "proposalId", "proposalID"),
+	{operation: "getProposal", name: "Everybody can see it", status: 200, equal: map[string]string{"proposal.status": "'ACTIVE'"}},
+}
 
 // farewell ends what the story began.
 var farewell = []step{
