@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -67,9 +68,12 @@ func (p *process) dial(ctx context.Context, network, addr string) (net.Conn, err
 func (c *conn) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	statements := c.tracker.Sent(b)
-	c.mu.Unlock()
 	commit := slices.ContainsFunc(statements, wire.Commits)
-	if commit {
+	work := commit && slices.ContainsFunc(c.tracker.Transaction(), func(sql string) bool {
+		return strings.Contains(sql, "INSERT INTO") || strings.Contains(sql, "app.batches")
+	})
+	c.mu.Unlock()
+	if work {
 		c.p.atCommit()
 	}
 	f := c.p.fate(commit)

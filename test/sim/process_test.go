@@ -55,7 +55,7 @@ type process struct {
 	conns  map[*conn]bool
 	dead   bool
 	paused chan struct{} // closed when it goes on; nil: it runs
-	stop   time.Duration // how long it stands still at its next COMMIT; 0: it doesn't
+	stop   time.Duration // how long it stands still at the COMMIT of its next work; 0: it doesn't
 	cut    bool          // nothing comes through to the database
 	skew   time.Duration // of its clock
 }
@@ -325,7 +325,7 @@ func (p *process) pause(d time.Duration) {
 	}
 }
 
-// atCommit pauses a process that was told to stop at its next COMMIT.
+// atCommit pauses a process that was told to stop at the COMMIT of its next work.
 func (p *process) atCommit() {
 	p.mu.Lock()
 	d := p.stop
