@@ -123,7 +123,7 @@ type Difference struct {
 // and that of a schema differ, for up to limit rows of a table, and counted with the
 // number of rows of each table. db is a transaction of one snapshot, in which both
 // have the same checkpoint.
-func Compare(ctx context.Context, db postgres.DB, schema string, limit int, counted func(table string, rows int) error, differ func(Difference)) error {
+func Compare(ctx context.Context, db postgres.DB, schema string, limit int, counted func(rows int), differ func(Difference)) error {
 	names, err := tables(ctx, db, Live)
 	if err != nil {
 		return err
@@ -140,9 +140,7 @@ func Compare(ctx context.Context, db postgres.DB, schema string, limit int, coun
 		if err != nil {
 			return fmt.Errorf("compare %s.%s: %w", schema, name, err)
 		}
-		if err := counted(name, n); err != nil {
-			return err
-		}
+		counted(n)
 	}
 	return nil
 }

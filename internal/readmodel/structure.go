@@ -3,6 +3,7 @@ package readmodel
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -22,13 +23,9 @@ func Exists(ctx context.Context, db postgres.DB, schema string) (exists bool, er
 // with the same rights for the same roles. What the operators have decided about
 // dead letters holds for it too. note is kept, see Note. It needs the rights of the owner.
 func Create(ctx context.Context, tx pgx.Tx, schema, note string) error {
-	rows, err := tx.Query(ctx, structureSQL, Live, schema)
+	statements, err := structure(ctx, tx, Live, schema)
 	if err != nil {
-		return fmt.Errorf("create the read model %s: %w", schema, err)
-	}
-	statements, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return fmt.Errorf("create the read model %s: %w", schema, err)
+		return err
 	}
 	statements = append(statements, firstRows(schema),
 		`COMMENT ON SCHEMA `+pgx.Identifier{schema}.Sanitize()+` IS '`+strings.ReplaceAll(clean(note), "'", "''")+`'`)
@@ -109,15 +106,27 @@ func Drop(ctx context.Context, tx pgx.Tx, schema string) error {
 
 // SameForm reports whether a read model has the form of the live one: both can be
 // used by this program, or neither.
-func SameForm(ctx context.Context, db postgres.DB, schema string) (same bool, err error) {
-	form := `(SELECT array_agg(s ORDER BY s) FROM (` + structureSQL + `) AS f (s))`
-	// Both as if they were made in one schema.
-	err = db.QueryRow(ctx, `SELECT `+strings.ReplaceAll(form, "$2", "''::text")+` = `+
-		strings.ReplaceAll(strings.ReplaceAll(form, "$2", "''::text"), "$1", "$2"), Live, schema).Scan(&same)
+func SameForm(ctx context.Context, db postgres.DB, schema string) (bool, error) {
+	live, err := structure(ctx, db, Live, "")
 	if err != nil {
-		return false, fmt.Errorf("compare the form of the read model %s: %w", schema, err)
+		return false, err
 	}
-	return same, nil
+	other, err := structure(ctx, db, schema, "")
+	return slices.Equal(live, other), err
+}
+
+// structure returns the statements that make a read model like that of a schema
+// in another one.
+func structure(ctx context.Context, db postgres.DB, like, schema string) ([]string, error) {
+	rows, err := db.Query(ctx, structureSQL, like, schema)
+	if err != nil {
+		return nil, fmt.Errorf("read the structure of the read model %s: %w", like, err)
+	}
+	statements, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("read the structure of the read model %s: %w", like, err)
+	}
+	return statements, nil
 }
 
 // Analyze tells the planner what is in a read model.

@@ -77,7 +77,7 @@ func open(t testing.TB, dsn string, o postgres.Options) *pgxpool.Pool {
 func (r *rig) project() (p *projector.Projector, stop func()) {
 	r.t.Helper()
 	p = projector.New(open(r.t, r.db.DSN, postgres.Options{Role: "gx_projector", NoSync: true, Indexed: true}), r.chain, projector.Options{
-		Holder: r.t.Name(), LeaseTTL: 2 * time.Second, LeaseRetry: 10 * time.Millisecond, Heartbeat: 10 * time.Millisecond, HaltRetry: 10 * time.Millisecond,
+		Holder: r.t.Name(), LeaseTTL: 10 * time.Second, LeaseRetry: 10 * time.Millisecond, Heartbeat: 10 * time.Millisecond, HaltRetry: 10 * time.Millisecond,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -127,7 +127,7 @@ func (r *rig) exec(sql string, args ...any) {
 }
 
 // options of a rebuild in a test.
-var options = Options{By: "operator:ada", Reason: "a test", Build: "v1", LeaseTTL: time.Second}
+var options = Options{By: "operator:ada", Reason: "a test", Build: "v1", LeaseTTL: 20 * time.Second}
 
 // readers read as the services do, until stop, and fail the test when something
 // goes wrong, the supply is not whole, or time goes back.

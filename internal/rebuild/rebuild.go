@@ -92,6 +92,10 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// remainder bounds the time for which a swap keeps the live projector out before
+// it locks anything that readers need.
+const remainder = 5 * time.Second
+
 // Step is a part of a rebuild.
 type Step string
 
@@ -189,7 +193,7 @@ func run(ctx context.Context, pool *pgxpool.Pool, l ledger.Ledger, schema string
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	r.o.Progress(Progress{Step: Waiting})
-	done := errors.New("rebuild: not begun")
+	var done error
 	err = lease.Run(ctx, pool, lease.Options{Name: "rebuild:" + r.o.Channel, Holder: uuid.NewString(), TTL: r.o.LeaseTTL, Log: r.o.Log},
 		func(ctx context.Context, t lease.Term) error {
 			defer end()
@@ -214,12 +218,7 @@ func (r *rebuild) forward(ctx context.Context) error {
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}
-	live, err := readmodel.Checkpoint(ctx, r.pool)
-	if err != nil {
-		return err
-	}
-	r.report.Condemned = live.Violation
-	if err := r.build(ctx, readmodel.Position{Block: live.Block, TxIndex: live.TxIndex}); err != nil {
+	if err := r.catchUp(ctx); err != nil {
 		return err
 	}
 	if err := readmodel.Analyze(ctx, r.pool, r.schema); err != nil {
@@ -258,14 +257,7 @@ func (r *rebuild) back(ctx context.Context) error {
 		return fmt.Errorf("%w: it was condemned: %s", ErrWrong, at.Violation)
 	}
 	r.report.From = at.Block
-	live, err := readmodel.Checkpoint(ctx, r.pool)
-	if err != nil {
-		return err
-	}
 	if err := r.carryOver(ctx); err != nil {
-		return err
-	}
-	if err := r.build(ctx, readmodel.Position{Block: live.Block, TxIndex: live.TxIndex}); err != nil {
 		return err
 	}
 	return r.handOver(ctx, RolledBack)
@@ -351,6 +343,16 @@ func (r *rebuild) build(ctx context.Context, until readmodel.Position) error {
 	return nil
 }
 
+// catchUp builds up to where the live read model is.
+func (r *rebuild) catchUp(ctx context.Context) error {
+	live, err := readmodel.Checkpoint(ctx, r.pool)
+	if err != nil {
+		return err
+	}
+	r.report.Condemned = live.Violation
+	return r.build(ctx, readmodel.Position{Block: live.Block, TxIndex: live.TxIndex})
+}
+
 // compare brings the new read model to the checkpoint that the live one has in
 // one snapshot, and reads the digests of both.
 func (r *rebuild) compare(ctx context.Context) error {
@@ -408,9 +410,11 @@ func (r *rebuild) verify(ctx context.Context) error {
 
 // handOver swaps as soon as the readers let it.
 func (r *rebuild) handOver(ctx context.Context, action audit.Action) error {
-	r.o.Progress(Progress{Step: HandingOver})
 	until := time.Now().Add(r.o.Patience)
 	for wait := r.o.Stall; ; wait = min(2*wait, 10*time.Second) {
+		if err := r.catchUp(ctx); err != nil {
+			return err
+		}
 		err := r.swap(ctx, action)
 		if !errors.Is(err, readmodel.ErrBusy) || time.Now().After(until) {
 			return err
@@ -436,7 +440,7 @@ func (r *rebuild) swap(ctx context.Context, action audit.Action) error {
 		if err != nil && !errors.Is(err, readmodel.ErrCondemned) {
 			return err
 		}
-		if err := r.build(ctx, live); err != nil {
+		if err := r.finish(ctx, live); err != nil {
 			return err
 		}
 		r.o.Progress(Progress{Step: HandingOver})
@@ -466,6 +470,17 @@ func (r *rebuild) swap(ctx context.Context, action audit.Action) error {
 		r.report.Stalled = max(r.report.Stalled, time.Since(locked).Seconds())
 	}
 	r.report.Replaced = err == nil
+	return err
+}
+
+// finish applies what is missing, which is little, while nobody projects.
+func (r *rebuild) finish(ctx context.Context, live readmodel.Position) error {
+	bounded, cancel := context.WithTimeout(ctx, remainder)
+	defer cancel()
+	err := r.build(bounded, live)
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+		return fmt.Errorf("%w: the last blocks could not be applied in %s: %w", readmodel.ErrBusy, remainder, err)
+	}
 	return err
 }
 

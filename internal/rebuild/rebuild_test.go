@@ -125,7 +125,7 @@ func victim(dsn string) {
 	found(e, c)
 	pay(e, c, length)
 	o := options
-	o.BatchSize = 20
+	o.BatchSize, o.LeaseTTL = 20, 3*time.Second // the next one waits for so long
 	o.Progress = func(p Progress) {
 		if p.Blocks >= at || at > length && p.Step == HandingOver {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -221,8 +221,10 @@ func TestBusy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer slow.Rollback(context.Background())
-	if _, err := slow.Exec(t.Context(), `SELECT FROM read.transactions LIMIT 1`); err != nil {
-		t.Fatal(err)
+	for _, sql := range []string{`SET LOCAL idle_in_transaction_session_timeout = 0`, `SELECT FROM read.transactions LIMIT 1`} {
+		if _, err := slow.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
 	}
 	reading := r.readers(2)
 	o := options

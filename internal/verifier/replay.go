@@ -44,26 +44,28 @@ func (p *pass) replay(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("verifier: %w", err)
 	}
-	if err := projector.Replay(ctx, conn, schema, p.ledger, position(at), p.replayed(ctx)); err != nil {
+	count := func(keys, rows int) { _ = p.count(ctx, "replay", keys, rows) } // when ctx has ended the replay does too
+	if err := projector.Replay(ctx, conn, schema, p.ledger, position(at), replayed(count)); err != nil {
 		return fmt.Errorf("verifier: %w", err)
 	}
-	return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
 		at, err := readmodel.Checkpoint(ctx, tx)
 		if err != nil {
-			return fmt.Errorf("verifier: %w", err)
+			return err
 		}
 		if err := readmodel.CarryOver(ctx, tx, schema); err != nil {
-			return fmt.Errorf("verifier: %w", err)
+			return err
 		}
-		if err := projector.Replay(ctx, tx, schema, p.ledger, position(at), p.replayed(ctx)); err != nil {
-			return fmt.Errorf("verifier: %w", err)
+		add := func(keys, rows int) { p.add("replay", keys, rows) } // a transaction must not idle
+		if err := projector.Replay(ctx, tx, schema, p.ledger, position(at), replayed(add)); err != nil {
+			return err
 		}
-		err = readmodel.Compare(ctx, tx, schema, rowsOfTable, func(table string, rows int) error { return p.count(ctx, "replay", rows, rows) }, p.differs)
-		if err != nil {
-			return fmt.Errorf("verifier: %w", err)
-		}
-		return nil
+		return readmodel.Compare(ctx, tx, schema, rowsOfTable, func(rows int) { add(rows, rows) }, p.differs)
 	})
+	if err != nil {
+		return fmt.Errorf("verifier: %w", err)
+	}
+	return p.count(ctx, "replay", 0, 0)
 }
 
 func position(c readmodel.CheckpointState) readmodel.Position {
@@ -81,11 +83,11 @@ func (p *pass) differs(d readmodel.Difference) {
 	}
 }
 
-// replayed keeps to the rate.
-func (p *pass) replayed(ctx context.Context) func(readmodel.Position) {
+// replayed counts blocks.
+func replayed(count func(keys, rows int)) func(readmodel.Position) {
 	last := int64(-1)
 	return func(at readmodel.Position) {
-		_ = p.count(ctx, "replay", int(max(0, at.Block-last)), 0) // when ctx has ended the replay does too
+		count(int(max(0, at.Block-last)), 0)
 		last = max(last, at.Block)
 	}
 }

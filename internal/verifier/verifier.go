@@ -81,7 +81,7 @@ type Report struct {
 
 // Count says how much of a subject was compared.
 type Count struct {
-	Subject string `json:"subject"` // object type of ledger state, or "blocks", "events", "commands"
+	Subject string `json:"subject"` // object type of ledger state, or "hashes", "blocks", "events", "commands", "replay"
 	Ledger  uint64 `json:"ledger"`  // keys on the ledger
 	Rows    uint64 `json:"rows"`    // of the read model
 }
@@ -191,6 +191,16 @@ type pass struct {
 
 // count adds what was compared and keeps to the rate.
 func (p *pass) count(ctx context.Context, subject string, keys, rows int) error {
+	compared := p.add(subject, keys, rows)
+	if p.o.Rate <= 0 {
+		return ctx.Err()
+	}
+	due := time.Duration(float64(compared) / float64(p.o.Rate) * float64(time.Second))
+	return pause(ctx, due-time.Since(p.begin))
+}
+
+// add adds what was compared, and returns how much that is in all.
+func (p *pass) add(subject string, keys, rows int) uint64 {
 	p.mu.Lock()
 	i := slices.IndexFunc(p.report.Compared, func(c Count) bool { return c.Subject == subject })
 	if i < 0 {
@@ -204,11 +214,7 @@ func (p *pass) count(ctx context.Context, subject string, keys, rows int) error 
 	progress := Progress{subject, p.compared, len(p.report.Violations)}
 	p.mu.Unlock()
 	p.o.Progress(progress)
-	if p.o.Rate <= 0 {
-		return ctx.Err()
-	}
-	due := time.Duration(float64(progress.Compared) / float64(p.o.Rate) * float64(time.Second))
-	return pause(ctx, due-time.Since(p.begin))
+	return progress.Compared
 }
 
 func (p *pass) violation(v Violation) {
