@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"path/filepath"
 
 	"gxcoin.money/gx/contract"
 	"gxcoin.money/gx/internal/fabric/connection"
@@ -30,12 +31,29 @@ func (s ledgerSettings) connection() (*connection.Config, error) {
 		return nil, nil
 	}
 	if s.FabricProfile == "" || s.FabricWallet == "" {
-		return nil, errors.New("--ledger=fabric needs --fabric-profile and --fabric-wallet; those of a network that gx runs are fabric/connection.json and fabric/org1/wallet in its data directory")
+		return nil, errors.New("--ledger=fabric needs --fabric-profile and --fabric-wallet")
 	}
 	return &connection.Config{
 		Profile: s.FabricProfile, MSP: s.FabricMSP, Wallet: s.FabricWallet,
 		Channel: s.FabricChannel, Chaincode: s.FabricChaincode, Endorsers: s.FabricEndorsers,
 	}, nil
+}
+
+// connectionOf is connection for a command that looks at the system on a data
+// directory, which may run a network of its own.
+func (s ledgerSettings) connectionOf(dataDir string) (*connection.Config, error) {
+	if s.Ledger != "fabric" || s.FabricProfile != "" {
+		return s.connection()
+	}
+	n, err := network.Open(network.Options{Dir: filepath.Join(dataDir, "fabric")})
+	if errors.Is(err, network.ErrAbsent) {
+		return s.connection() // which says what is missing
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := n.Client()
+	return &c, nil
 }
 
 // arguments give the same settings to a child.
