@@ -132,6 +132,11 @@ const (
 	GovernableParameterTypeQirat GovernableParameterType = "qirat"
 )
 
+// Defines values for IdentityRecipientStatus.
+const (
+	IdentityRecipientStatusACTIVE IdentityRecipientStatus = "ACTIVE"
+)
+
 // Defines values for InternalTransferRequestType.
 const (
 	InternalTransferRequestTypeFEECOLLECTION     InternalTransferRequestType = "FEE_COLLECTION"
@@ -239,6 +244,15 @@ const (
 const (
 	ReadyResponseStatusNotReady ReadyResponseStatus = "not_ready"
 	ReadyResponseStatusReady    ReadyResponseStatus = "ready"
+)
+
+// Defines values for RecoveryStatus.
+const (
+	RecoveryStatusCANCELLED RecoveryStatus = "CANCELLED"
+	RecoveryStatusCONFIRMED RecoveryStatus = "CONFIRMED"
+	RecoveryStatusEXECUTED  RecoveryStatus = "EXECUTED"
+	RecoveryStatusEXPIRED   RecoveryStatus = "EXPIRED"
+	RecoveryStatusPENDING   RecoveryStatus = "PENDING"
 )
 
 // Defines values for RelationshipRelationType.
@@ -1318,6 +1332,34 @@ type GovernanceVoteRequest struct {
 	Vote bool `json:"vote"`
 }
 
+// Guardian defines model for Guardian.
+type Guardian struct {
+	// DisplayName Examples: Ada L.
+	DisplayName string `json:"displayName"`
+
+	// FabricUserID GX id
+	FabricUserID string `json:"fabricUserId"`
+
+	// NominatedAt Examples: 2026-01-02T15:04:05.000Z
+	NominatedAt time.Time `json:"nominatedAt"`
+}
+
+// GuardiansRequest defines model for GuardiansRequest.
+type GuardiansRequest struct {
+	// GuardianIDs GX ids or profile ids
+	GuardianIDs []string `json:"guardianIDs"`
+}
+
+// GuardiansResponse defines model for GuardiansResponse.
+type GuardiansResponse struct {
+	// Guardians Who can recover your account: more than half of them together
+	Guardians       []Guardian `json:"guardians"`
+	RecoveryEnabled bool       `json:"recoveryEnabled"`
+
+	// Wards Whose account you can recover
+	Wards []Guardian `json:"wards"`
+}
+
 // HealthResponse defines model for HealthResponse.
 type HealthResponse struct {
 	Commit  string `json:"commit,omitempty,omitzero"`
@@ -1364,6 +1406,24 @@ type IdentityPasswordRequest struct {
 	// NewPassword At least 10 characters with upper and lower case and a digit
 	NewPassword string `json:"newPassword"`
 }
+
+// IdentityRecipient defines model for IdentityRecipient.
+type IdentityRecipient struct {
+	// AccountType Examples: INDIVIDUAL
+	AccountType string `json:"accountType"`
+
+	// DisplayName First name and initial, or the name of the institution
+	//
+	// Examples: Ada L.
+	DisplayName string `json:"displayName"`
+
+	// FabricUserID Account id: for a person the GX id
+	FabricUserID string                  `json:"fabricUserId"`
+	Status       IdentityRecipientStatus `json:"status"`
+}
+
+// IdentityRecipientStatus defines model for IdentityRecipient.Status.
+type IdentityRecipientStatus string
 
 // IdentityRegisterRequest defines model for IdentityRegisterRequest.
 type IdentityRegisterRequest struct {
@@ -1594,6 +1654,13 @@ type ListOrganization struct {
 	Data       []Organization `json:"data"`
 	HasMore    bool           `json:"hasMore"`
 	NextCursor string         `json:"nextCursor,omitempty,omitzero"`
+}
+
+// ListRecovery defines model for ListRecovery.
+type ListRecovery struct {
+	Data       []Recovery `json:"data"`
+	HasMore    bool       `json:"hasMore"`
+	NextCursor string     `json:"nextCursor,omitempty,omitzero"`
 }
 
 // ListRepayment defines model for ListRepayment.
@@ -2147,16 +2214,16 @@ type ProposeRequestOrgType string
 
 // Quote defines model for Quote.
 type Quote struct {
-	Amount    string    `json:"amount"`
-	AmountGX  string    `json:"amountGx"`
-	Bps       int64     `json:"bps"`
-	Fee       string    `json:"fee"`
-	FeeGX     string    `json:"feeGx"`
-	Recipient Recipient `json:"recipient"`
-	Scope     string    `json:"scope"`
-	Total     string    `json:"total"`
-	TotalGX   string    `json:"totalGx"`
-	Type      string    `json:"type"`
+	Amount    string              `json:"amount"`
+	AmountGX  string              `json:"amountGx"`
+	Bps       int64               `json:"bps"`
+	Fee       string              `json:"fee"`
+	FeeGX     string              `json:"feeGx"`
+	Recipient TokenomicsRecipient `json:"recipient"`
+	Scope     string              `json:"scope"`
+	Total     string              `json:"total"`
+	TotalGX   string              `json:"totalGx"`
+	Type      string              `json:"type"`
 }
 
 // Rate defines model for Rate.
@@ -2214,13 +2281,50 @@ type Receipt struct {
 	TotalGX string `json:"totalGx,omitempty,omitzero"`
 }
 
-// Recipient defines model for Recipient.
-type Recipient struct {
-	// DisplayName First name and initial, or the name of the institution
+// Recovery defines model for Recovery.
+type Recovery struct {
+	// AccountID GX id of the account that was lost
+	AccountID string `json:"accountId"`
+
+	// ClosedAt Examples: 2026-01-02T15:04:05.000Z
+	ClosedAt      time.Time `json:"closedAt,omitempty,omitzero"`
+	Confirmations int64     `json:"confirmations"`
+
+	// CreatedAt Examples: 2026-01-02T15:04:05.000Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// ExecutableAt Until when the owner can object, once enough have voted
 	//
-	// Examples: Ada L.
-	DisplayName string `json:"displayName"`
-	ID          string `json:"id"`
+	// Examples: 2026-01-02T15:04:05.000Z
+	ExecutableAt time.Time `json:"executableAt,omitempty,omitzero"`
+
+	// ExpiresAt Until when guardians can vote
+	//
+	// Examples: 2026-01-02T15:04:05.000Z
+	ExpiresAt time.Time `json:"expiresAt"`
+
+	// InitiatorID GX id of the guardian who began
+	InitiatorID string `json:"initiatorId"`
+	RecoveryID  string `json:"recoveryId"`
+
+	// Required Votes of guardians
+	Required int64          `json:"required"`
+	Status   RecoveryStatus `json:"status"`
+}
+
+// RecoveryStatus defines model for Recovery.Status.
+type RecoveryStatus string
+
+// RecoveryClaimRequest defines model for RecoveryClaimRequest.
+type RecoveryClaimRequest struct {
+	// AccountID GX id or profile id of whoever lost their account
+	AccountID            string `json:"accountId"`
+	NewControllerKeyHash string `json:"newControllerKeyHash"`
+}
+
+// RecoveryResponse defines model for RecoveryResponse.
+type RecoveryResponse struct {
+	Recovery Recovery `json:"recovery"`
 }
 
 // RefreshRequest defines model for RefreshRequest.
@@ -2706,6 +2810,15 @@ type TokenomicsFreezeRequest struct {
 	Reason string `json:"reason"`
 }
 
+// TokenomicsRecipient defines model for TokenomicsRecipient.
+type TokenomicsRecipient struct {
+	// DisplayName First name and initial, or the name of the institution
+	//
+	// Examples: Ada L.
+	DisplayName string `json:"displayName"`
+	ID          string `json:"id"`
+}
+
 // TokenomicsUnfreezeRequest defines model for TokenomicsUnfreezeRequest.
 type TokenomicsUnfreezeRequest struct {
 	// Reason Why, for the record
@@ -3118,6 +3231,16 @@ type ListProposalsParams struct {
 // ListProposalsParamsStatus defines parameters for ListProposals.
 type ListProposalsParamsStatus string
 
+// ListRecoveriesParams defines parameters for ListRecoveries.
+type ListRecoveriesParams struct {
+	// Cursor nextCursor of the page before
+	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// AccountID An account that you guard; your own when absent
+	AccountID string `form:"accountId,omitempty" json:"accountId,omitempty,omitzero"`
+}
+
 // ListRelationshipsParams defines parameters for ListRelationships.
 type ListRelationshipsParams struct {
 	// Cursor nextCursor of the page before
@@ -3157,6 +3280,12 @@ type ListTreasuryTransactionsParams struct {
 
 // ListTreasuryTransactionsParamsType defines parameters for ListTreasuryTransactions.
 type ListTreasuryTransactionsParamsType string
+
+// LookupRecipientParams defines parameters for LookupRecipient.
+type LookupRecipientParams struct {
+	// Address Account id or profile id. Nobody is found by e-mail or phone: who has an account is nobody's business
+	Address string `form:"address" json:"address"`
+}
 
 // ListLoansOfParams defines parameters for ListLoansOf.
 type ListLoansOfParams struct {
@@ -3839,6 +3968,23 @@ func (c *Client) ListGovernableParameters(ctx context.Context, options ...Option
 	}, options)
 }
 
+// ListGuardians: Who can recover your account, and whose you can (GET /api/v1/guardians).
+func (c *Client) ListGuardians(ctx context.Context, options ...Option) (GuardiansResponse, error) {
+	return call[GuardiansResponse](ctx, c, request{
+		service: "identity", method: http.MethodGet, public: false,
+		path: "/api/v1/guardians",
+	}, options)
+}
+
+// NominateGuardians: Say who can recover your account, in place of any before (PUT /api/v1/guardians).
+func (c *Client) NominateGuardians(ctx context.Context, body GuardiansRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "identity", method: http.MethodPut, public: false,
+		path: "/api/v1/guardians",
+		body: body,
+	}, options)
+}
+
 // ListLoans: Your loans, newest first; staff see all (GET /api/v1/loans).
 func (c *Client) ListLoans(ctx context.Context, query ListLoansParams, options ...Option) (ListLoan, error) {
 	return call[ListLoan](ctx, c, request{
@@ -4179,6 +4325,56 @@ func (c *Client) CastVote(ctx context.Context, proposalID string, body Governanc
 	}, options)
 }
 
+// ListRecoveries: The recoveries of your account, or of one that you guard, newest first (GET /api/v1/recoveries).
+func (c *Client) ListRecoveries(ctx context.Context, query ListRecoveriesParams, options ...Option) (ListRecovery, error) {
+	return call[ListRecovery](ctx, c, request{
+		service: "identity", method: http.MethodGet, public: false,
+		path:  "/api/v1/recoveries",
+		query: values("cursor", query.Cursor, "limit", query.Limit, "accountId", query.AccountID),
+	}, options)
+}
+
+// InitiateRecovery: Begin to recover an account that you guard (POST /api/v1/recoveries).
+func (c *Client) InitiateRecovery(ctx context.Context, body RecoveryClaimRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "identity", method: http.MethodPost, public: false,
+		path: "/api/v1/recoveries",
+		body: body,
+	}, options)
+}
+
+// GetRecovery: A recovery, for the owner of the account and its guardians (GET /api/v1/recoveries/{recoveryId}).
+func (c *Client) GetRecovery(ctx context.Context, recoveryID string, options ...Option) (RecoveryResponse, error) {
+	return call[RecoveryResponse](ctx, c, request{
+		service: "identity", method: http.MethodGet, public: false,
+		path: path("/api/v1/recoveries/%s", recoveryID),
+	}, options)
+}
+
+// CancelRecovery: Object to a recovery of your account (POST /api/v1/recoveries/{recoveryId}/cancel).
+func (c *Client) CancelRecovery(ctx context.Context, recoveryID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "identity", method: http.MethodPost, public: false,
+		path: path("/api/v1/recoveries/%s/cancel", recoveryID),
+	}, options)
+}
+
+// ConfirmRecovery: Vote for a recovery, as a guardian (POST /api/v1/recoveries/{recoveryId}/confirm).
+func (c *Client) ConfirmRecovery(ctx context.Context, recoveryID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "identity", method: http.MethodPost, public: false,
+		path: path("/api/v1/recoveries/%s/confirm", recoveryID),
+	}, options)
+}
+
+// ExecuteRecovery: Hand a recovered account over, when the time to object is over (POST /api/v1/recoveries/{recoveryId}/execute).
+func (c *Client) ExecuteRecovery(ctx context.Context, recoveryID string, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "identity", method: http.MethodPost, public: false,
+		path: path("/api/v1/recoveries/%s/execute", recoveryID),
+	}, options)
+}
+
 // ListRelationships: Your relationships, newest first (GET /api/v1/relationships).
 func (c *Client) ListRelationships(ctx context.Context, query ListRelationshipsParams, options ...Option) (RelationshipsResponse, error) {
 	return call[RelationshipsResponse](ctx, c, request{
@@ -4314,6 +4510,15 @@ func (c *Client) ListTreasuryTransactions(ctx context.Context, countryCode strin
 		service: "tokenomics", method: http.MethodGet, public: false,
 		path:  path("/api/v1/treasury/%s/transactions", countryCode),
 		query: values("cursor", query.Cursor, "limit", query.Limit, "type", query.Type, "counterparty", query.Counterparty, "from", query.From, "to", query.To, "minAmount", query.MinAmount, "maxAmount", query.MaxAmount),
+	}, options)
+}
+
+// LookupRecipient: Whose an address is, before you pay to it (GET /api/v1/users/lookup).
+func (c *Client) LookupRecipient(ctx context.Context, query LookupRecipientParams, options ...Option) (IdentityRecipient, error) {
+	return call[IdentityRecipient](ctx, c, request{
+		service: "identity", method: http.MethodGet, public: false,
+		path:  "/api/v1/users/lookup",
+		query: values("address", query.Address),
 	}, options)
 }
 

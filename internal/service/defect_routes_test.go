@@ -89,7 +89,8 @@ var shown = map[string]string{
 	"KYCRecord.evidenceHash": "of a document that its owner has", "LatestKYC.evidenceHash": "of a document that its owner has",
 	"KYC.evidenceHash": "to compare with the document", "ExportedKYC.evidenceHash": "of a document that its owner has",
 	"Loan.collateralHash": "of a document that the borrower has", "AuditEntry.eventHash": "of the chain", "AuditEntry.previousHash": "of the chain",
-	"StaffProfile.passwordChangedAt": "a time",
+	"StaffProfile.passwordChangedAt": "a time", "GuardiansResponse.recoveryEnabled": "of the ledger", "Recovery.recoveryId": "of an attempt",
+	"RecoveryResponse.recovery": "an attempt",
 }
 
 // No answer has a member that could hold a secret or the hash of one.

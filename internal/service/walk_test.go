@@ -126,7 +126,7 @@ func (s *system) things(p person) *strings.Replacer {
 	return strings.NewReplacer("{profileId}", p.profile.String(), "{accountId}", p.profile.String(), "{userId}", p.profile.String(), "{walletId}", p.gx,
 		"{commandId}", s.command("customer:"+p.profile.String()), "{loanId}", s.loan(p, status.LoanPending), "{orgId}", org,
 		"{relationshipId}", s.tie(p, trust.FriendOf, person{gx: "LK FF3 ABL912 0WLUY 6025"}, status.RelationshipConfirmed),
-		"{offTxId}", s.entry(p.gx, 1, "SENT", account.LoanPool, 1), "{pool}", "GX",
+		"{offTxId}", s.entry(p.gx, 1, "SENT", account.LoanPool, 1), "{pool}", "GX", "{recoveryId}", s.lost(p, p.gx, status.RecoveryPending),
 		"{pendingTxId}", s.multiSig(org, account.LoanPool), "{proposalId}", s.proposal(p), "{countryCode}", "CH", "{paramId}", "fee.b2b.local")
 }
 

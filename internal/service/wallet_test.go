@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gxcoin.money/gx/internal/service"
 	"gxcoin.money/gx/internal/service/door"
 	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/parameter"
@@ -327,4 +328,40 @@ func TestStatementsOfTheState(t *testing.T) {
 	}
 	s.call("tokenomics", "GET", "/pools/NOTHING/transactions", auditor, nil).want(t, 404, "pool_not_found")
 	s.call("tokenomics", "GET", "/pools/GX/transactions", moderator, nil).want(t, 403, "forbidden")
+}
+
+func TestLookupRecipient(t *testing.T) {
+	s := newSystem(t, func(d *service.Deps) {
+		limits, err := door.DefaultLimits()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Limits = limits
+	})
+	s.open()
+	s.account(account.TreasuryOf("CH"), account.Treasury, "CH", 5)
+	ada, bob, newcomer := s.person("Ada", "CH", gx(5)), s.person("Bob", "CH", gx(5)), s.person("Neo", "CH", nil)
+	s.remote = "203.0.113.9:1" // from where requests are limited
+	look := func(address string) answer {
+		return s.call("identity", "GET", "/users/lookup?address="+address, ada.bearer, nil)
+	}
+	for _, address := range []string{bob.gx, bob.profile.String()} {
+		a := look(address).want(t, 200, "")
+		if a.text("displayName") != "Bob L." || a.text("fabricUserId") != bob.gx || a.text("accountType") != "INDIVIDUAL" ||
+			strings.Contains(a.raw, bob.profile.String()) || strings.Contains(a.raw, "Lovelace") || strings.Contains(a.raw, "@") {
+			t.Errorf("%s: %s", address, a.raw)
+		}
+	}
+	if a := look(account.TreasuryOf("CH")).want(t, 200, ""); a.text("displayName") != "Treasury of Switzerland" {
+		t.Errorf("treasury %s", a.raw)
+	}
+	s.exec(`UPDATE read.accounts SET status = 'FROZEN' WHERE account_id = $1`, bob.gx)
+	for _, address := range []string{bob.gx, "nobody", newcomer.profile.String(), "bob@example.org", account.GXPool} {
+		look(address).want(t, 404, "recipient_not_found")
+	}
+	look("").want(t, 400, "address_required")
+	for range 30 - 9 {
+		look("nobody").want(t, 404, "recipient_not_found")
+	}
+	look("nobody").want(t, 429, "rate_limited")
 }

@@ -60,6 +60,7 @@ var ledgerOperations = map[command.Type][]Permission{
 	command.TypeFreezeWallet:          {WalletFreeze, UserFreeze},
 	command.TypeUnfreezeWallet:        {WalletUnfreeze, UserUnfreeze},
 	command.TypeSetUserStatus:         {UserFreeze},
+	command.TypeExecuteRecovery:       {UserUnfreeze},
 	command.TypeApproveLoan:           {LoanApprove},
 	command.TypeRejectLoan:            {LoanApprove},
 	command.TypeMarkLoanDefaulted:     {LoanApprove},

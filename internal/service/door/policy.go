@@ -53,6 +53,7 @@ const (
 	Treasury            // {countryCode}: a national treasury, of everybody who has a stake in the organization that controls it
 	Loan                // {loanId}: a loan, of its borrower
 	Relationship        // {relationshipId}: a relationship, of both its ends
+	Recovery            // {recoveryId}: a recovery, of the owner of the account and its guardians
 	objectCount
 )
 
@@ -60,7 +61,7 @@ const (
 func (o Object) Param() string {
 	return [objectCount]string{
 		Profile: "profileId", Command: "commandId", Organization: "orgId", MultiSig: "pendingTxId",
-		Account: "accountId", Treasury: "countryCode", Loan: "loanId", Relationship: "relationshipId",
+		Account: "accountId", Treasury: "countryCode", Loan: "loanId", Relationship: "relationshipId", Recovery: "recoveryId",
 	}[o]
 }
 
@@ -182,6 +183,9 @@ func (d *Door) owns(ctx context.Context, who Principal, o Object, id string) (bo
 	case Relationship:
 		return d.exists(ctx, `SELECT FROM read.relationships r JOIN app.people p ON p.gx_id IN (r.subject_id, r.object_id)
 			WHERE r.relationship_id = $1 AND p.profile_id = $2`, id, who.ID)
+	case Recovery:
+		return d.exists(ctx, `SELECT FROM read.recoveries r CROSS JOIN app.people p WHERE r.session_id = $1 AND p.profile_id = $2
+			AND (p.gx_id = r.lost_account_id OR EXISTS (SELECT FROM read.guardians g WHERE g.user_id = r.lost_account_id AND g.guardian_id = p.gx_id))`, id, who.ID)
 	}
 	return false, nil
 }

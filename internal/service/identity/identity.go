@@ -20,6 +20,7 @@ type identity struct{ *door.Door }
 func Register(d *door.Door) {
 	s := identity{d}
 	registerRelationships(d)
+	registerRecovery(d)
 	public := door.Policy{Public: true}
 	own := door.Policy{Object: door.Profile}
 
@@ -51,6 +52,8 @@ func Register(d *door.Door) {
 		Policy: customer, Limit: door.ClassExport}, s.export)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/users/me/erasure", ID: "eraseMe", Summary: "Close your account and erase everything about you",
 		Policy: customer, Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.erase)
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/users/lookup", ID: "lookupRecipient", Summary: "Whose an address is, before you pay to it",
+		Policy: customer, Limit: door.ClassLookup}, s.lookup)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/users/{profileId}", ID: "getUser", Summary: "A profile",
 		Policy: door.Policy{Object: door.Profile, Staff: door.UserView}, Cache: door.CachePrivate}, s.user)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/users/{profileId}/kyc", ID: "submitKyc", Summary: "Submit evidence of your identity",
