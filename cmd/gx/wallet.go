@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 
@@ -12,6 +13,7 @@ type walletCmd struct {
 	Balance  balanceCmd   `cmd:"" help:"Show what is there and what of it is available."`
 	Show     dashboardCmd `cmd:"" help:"Show the balance, what happened last and the velocity tax."`
 	History  historyCmd   `cmd:"" help:"Show the payments in and out, the last first."`
+	Watch    watchCmd     `cmd:"" help:"Show payments as they happen."`
 	Genesis  genesisCmd   `cmd:"" help:"Show the coins that one was given at the beginning."`
 	Freeze   freezeCmd    `cmd:"" help:"As staff: let nothing leave a wallet."`
 	Unfreeze unfreezeCmd  `cmd:"" help:"As staff: end that."`
@@ -92,17 +94,59 @@ func (c historyCmd) Run(ctx context.Context, p *program) error {
 func statement(w io.Writer, transactions []client.Transaction, cursor string) {
 	row(w, "AT", "TYPE", "AMOUNT", "BALANCE", "WITH", "REMARK")
 	for _, t := range transactions {
-		sign := "+"
-		if t.Direction == client.TransactionDirectionOUT {
-			sign = "-"
-		}
-		with := t.Counterparty
-		if t.CounterpartyName != "" {
-			with += " (" + t.CounterpartyName + ")"
-		}
-		row(w, t.Timestamp, t.Type, sign+gxOf(t.Amount), gxOf(t.BalanceAfter), with, t.Remark)
+		statementLine(w, t)
 	}
 	more(w, "--cursor", cursor)
+}
+
+// statementLine prints one line of a statement.
+func statementLine(w io.Writer, t client.Transaction) {
+	sign := "+"
+	if t.Direction == client.TransactionDirectionOUT {
+		sign = "-"
+	}
+	with := t.Counterparty
+	if t.CounterpartyName != "" {
+		with += " (" + t.CounterpartyName + ")"
+	}
+	row(w, t.Timestamp, t.Type, sign+gxOf(t.Amount), gxOf(t.BalanceAfter), with, t.Remark)
+}
+
+type watchCmd struct {
+	walletSettings `embed:""`
+	Count          int `placeholder:"N" help:"End after so many payments; without, Ctrl-C ends it."`
+}
+
+// Run prints each new line of a statement, as JSON one a line.
+func (c watchCmd) Run(ctx context.Context, p *program) error {
+	gx, err := c.viewer()
+	if err != nil {
+		return err
+	}
+	seen := 0
+	for e, err := range gx.StreamWallet(ctx, c.ID) {
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		case e.Name == "ready":
+			fmt.Fprintln(p.stderr, "Watching. Ctrl-C ends it.")
+			continue
+		case c.Output == "json":
+			fmt.Fprintf(p.stdout, "%s\n", e.Data)
+		default:
+			var t client.Transaction
+			if err := json.Unmarshal(e.Data, &t); err != nil {
+				return err
+			}
+			statementLine(p.stdout, t)
+		}
+		if seen++; seen == c.Count {
+			break
+		}
+	}
+	return nil
 }
 
 type genesisCmd struct {
