@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"strconv"
 	"time"
 
 	"gxcoin.money/gx/protocol/account"
@@ -17,12 +18,22 @@ type AdminRecord struct {
 	AppointedAt time.Time `json:"appointedAt"`
 }
 
+// AuditAnchor is a head of the audit trail.
+type AuditAnchor struct {
+	Sequence   int64     `json:"sequence"`
+	Hash       string    `json:"hash"`
+	AnchoredAt time.Time `json:"anchoredAt"`
+}
+
+func anchorKey(sequence int64) string { return compositeKey("anchor", strconv.FormatInt(sequence, 10)) }
+
 func adminKey(id string) string { return compositeKey("adm", id) }
 
 func init() {
 	handle(emergencySetParameter, func(p *command.EmergencySetParameter) []string { return []string{parameterKey(p.ParamID)} }, "SystemParameterUpdated")
 	handle(appointAdmin, appointAdminKeys, "AdminAppointed")
 	handle(revokeAdmin, func(p *command.RevokeAdmin) []string { return []string{adminKey(p.AdminID)} }, "AdminRevoked")
+	handle(anchorAudit, func(p *command.AnchorAudit) []string { return []string{anchorKey(p.Sequence)} }, "AuditAnchored")
 	handle(activateTreasury, activateTreasuryKeys, "TreasuryActivated")
 	handle(disburseFromPool, disburseFromPoolKeys, "PoolDisbursed")
 }
@@ -72,6 +83,21 @@ func revokeAdmin(t *tx, p *command.RevokeAdmin) (any, error) {
 	}
 	t.delete(adminKey(p.AdminID))
 	return nil, t.emit(&event.AdminRevoked{AdminID: p.AdminID})
+}
+
+func anchorAudit(t *tx, p *command.AnchorAudit) (any, error) {
+	old, err := t.get(anchorKey(p.Sequence))
+	if err != nil {
+		return nil, err
+	}
+	if old != nil {
+		return nil, refuse(CodeAlreadyExists, "record %d of the audit trail is anchored already", p.Sequence)
+	}
+	a := &AuditAnchor{Sequence: p.Sequence, Hash: p.Hash, AnchoredAt: t.now}
+	if err := store(t, anchorKey(a.Sequence), a); err != nil {
+		return nil, err
+	}
+	return nil, t.emit(&event.AuditAnchored{Sequence: a.Sequence, Hash: a.Hash})
 }
 
 func activateTreasuryKeys(p *command.ActivateTreasury) []string {

@@ -166,6 +166,9 @@ var draws = map[command.Type]func(w *world, t *rapid.T) command.Payload{
 		return &command.AppointAdmin{ActorID: rapid.SampledFrom([]string{"ops", w.user(t)}).Draw(t, "by"), NewAdminID: w.user(t)}
 	},
 	command.TypeRevokeAdmin: func(w *world, t *rapid.T) command.Payload { return &command.RevokeAdmin{AdminID: w.user(t)} },
+	command.TypeAnchorAudit: func(_ *world, t *rapid.T) command.Payload {
+		return &command.AnchorAudit{Sequence: rapid.Int64Range(1, 5).Draw(t, "sequence"), Hash: strings.Repeat("ab", 32)}
+	},
 	command.TypeActivateTreasury: func(w *world, t *rapid.T) command.Payload {
 		return &command.ActivateTreasury{CountryCode: rapid.SampledFrom(countries).Draw(t, "country"), OrgID: one(t, "organization", w.orgs)}
 	},

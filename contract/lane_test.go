@@ -2,6 +2,7 @@ package contract_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ func TestLanesKeepCommandsApart(t *testing.T) {
 		&command.DisburseFromPool{Pool: "CHARITABLE", RecipientID: p[1], Amount: 5, Reason: "x"}, &command.DisburseFromPool{Pool: "GX", RecipientID: "treasury_DE", Amount: 5, Reason: "x"},
 		&command.SetTaxExempt{AccountID: p[2], Exempt: true, Reason: "x"}, &command.ApplyVelocityTax{AccountID: lk[0], Country: "LK"}, &command.ApplyVelocityTax{AccountID: lk[1], Country: "LK"},
 		&command.AppointAdmin{ActorID: "clerk", NewAdminID: p[4]}, &command.AppointAdmin{ActorID: p[1], NewAdminID: p[5]}, &command.RevokeAdmin{AdminID: p[6]},
+		&command.AnchorAudit{Sequence: 1, Hash: strings.Repeat("ab", 32)}, &command.AnchorAudit{Sequence: 2, Hash: strings.Repeat("cd", 32)},
 		&command.ActivateTreasury{CountryCode: "LK", OrgID: "lk-gov"},
 		&command.RequestRelationship{ActorID: p[1], ObjectID: p[2], Relation: trust.FriendOf}, &command.RequestRelationship{ActorID: p[2], ObjectID: p[1], Relation: trust.FriendOf},
 		&command.RequestRelationship{ActorID: p[7], ObjectID: lk[0], Relation: trust.FriendOf}, &command.ConfirmRelationship{ActorID: lk[1], RelationshipID: id(lk[0], trust.FriendOf, lk[1])},

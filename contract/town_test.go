@@ -3,6 +3,7 @@ package contract_test
 import (
 	"bytes"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,6 +121,7 @@ func specimens(t testing.TB) []specimen {
 		{&command.PauseSystem{Reason: "x"}, now}, {&command.ResumeSystem{}, after(0, &command.PauseSystem{Reason: "x"})},
 		{&command.EmergencySetParameter{ParamID: parameter.PoolDisburseMax, NewValue: "1000000", Reason: "x"}, now},
 		{&command.AppointAdmin{ActorID: "clerk", NewAdminID: p[4]}, now}, {&command.RevokeAdmin{AdminID: p[6]}, now},
+		{&command.AnchorAudit{Sequence: 1, Hash: strings.Repeat("ab", 32)}, now},
 		{&command.ActivateTreasury{CountryCode: "LK", OrgID: "lk-gov"}, now},
 		{&command.DisburseFromPool{Pool: "CHARITABLE", RecipientID: p[1], Amount: 5, Reason: "x"}, now},
 

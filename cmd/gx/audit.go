@@ -73,7 +73,11 @@ func (c auditVerifyCmd) Run(ctx context.Context, p *program) error {
 	if r.Break != nil {
 		return fmt.Errorf("the audit trail is broken at record %d: %s", r.Break.Sequence, r.Break.Reason)
 	}
-	fmt.Fprintf(p.stdout, "The audit trail is whole: %s sealed, %d waiting.\nKeep its head where the database's administrators cannot reach it:\n%s\n",
-		count(r.Head.Sequence, "record"), r.Pending, r.Head)
+	anchored := "not on the ledger yet"
+	if r.Anchored > 0 {
+		anchored = fmt.Sprintf("on the ledger up to record %d", r.Anchored)
+	}
+	fmt.Fprintf(p.stdout, "The audit trail is whole: %s sealed, %d waiting, its head %s.\nKeep its head where the database's administrators cannot reach it:\n%s\n",
+		count(r.Head.Sequence, "record"), r.Pending, anchored, r.Head)
 	return nil
 }

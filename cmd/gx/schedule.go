@@ -11,7 +11,7 @@ import (
 // scheduleSettings say how the submitter's process looks for what falls due by
 // time alone.
 type scheduleSettings struct {
-	ScheduleEvery time.Duration `placeholder:"DURATION" default:"1m" help:"How often the leading submitter looks for velocity taxes, ended votes, defaulted loans and expired multi-signature transactions, ${default} by default; 0 turns it off."`
+	ScheduleEvery time.Duration `placeholder:"DURATION" default:"1m" help:"How often the leading submitter looks for velocity taxes, ended votes, defaulted loans, expired multi-signature transactions and an audit trail to anchor, ${default} by default; 0 turns it off."`
 }
 
 // arguments give the same settings to a child.

@@ -169,6 +169,29 @@ const addedRecord = `INSERT INTO app.audit
 	SELECT 6, position + 100, at, actor, role, session_id, action, resource_type, resource_id, approval_id, request_id, address, user_agent, detail, hash, prev_hash
 	FROM app.audit WHERE sequence = 5`
 
+// TestRewrittenChain rewrites the whole chain so that it is one again: only what
+// the ledger holds of the first tells.
+func TestRewrittenChain(t *testing.T) {
+	f := newFixture(t)
+	f.append(t, 5)
+	f.seal(t)
+	head := f.verify(t).Head
+	f.exec(t, `INSERT INTO read.audit_anchors (sequence, hash, at) SELECT sequence, encode(hash, 'hex'), at FROM app.audit WHERE sequence IN (2, 4)`)
+	if r := f.verify(t, head); r.Break != nil || r.Anchored != 4 {
+		t.Fatalf("%+v", r)
+	}
+	f.tamper(t, `TRUNCATE app.audit`, `UPDATE app.audit_head SET sequence = 0, hash = decode(repeat('00', 32), 'hex')`)
+	f.append(t, 6)
+	f.seal(t)
+	if r := f.verify(t); r.Break == nil || r.Break.Sequence != 2 {
+		t.Errorf("rewritten: %+v", r)
+	}
+	f.exec(t, `DELETE FROM read.audit_anchors`)
+	if r := f.verify(t); r.Break != nil {
+		t.Fatalf("the rewritten chain is not one: %+v", r)
+	}
+}
+
 // Sealers that lead at the same time, which leases prevent, do not fork the chain.
 func TestNoForks(t *testing.T) {
 	f := newFixture(t)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"gxcoin.money/gx/internal/readmodel"
 )
 
 // Break is the first place where the chain is not what was sealed.
@@ -16,15 +18,16 @@ type Break struct {
 
 // Report is the outcome of a verification.
 type Report struct {
-	Head    Head   // the last record that is proved
-	Pending int    // records that wait to be sealed
-	Break   *Break // nil when the chain is whole
+	Head     Head   // the last record that is proved
+	Anchored int64  // the last record whose head the ledger holds, 0 for none
+	Pending  int    // records that wait to be sealed
+	Break    *Break // nil when the chain is whole
 }
 
 // Verify recomputes the chain from its beginning, on a pool that may read it
-// (gx_verifier, gx_service). Give it the heads of earlier reports, kept out of
-// the database's reach: whoever can rewrite the whole chain is found by them
-// alone.
+// (gx_verifier, gx_service). It must run through every head that the ledger
+// holds. Give it the heads of earlier reports, kept out of the database's reach:
+// whoever can rewrite the chain behind the last anchor is found by them alone.
 func Verify(ctx context.Context, pool *pgxpool.Pool, kept ...Head) (Report, error) {
 	var r Report
 	err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
@@ -35,6 +38,17 @@ func Verify(ctx context.Context, pool *pgxpool.Pool, kept ...Head) (Report, erro
 			return err
 		}
 		end.Hash = Hash(hash)
+		anchors, err := readmodel.AuditAnchors(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, a := range anchors {
+			h, err := ParseHead(fmt.Sprintf("%d:%s", a.Sequence, a.Hash))
+			if err != nil {
+				return err
+			}
+			kept, r.Anchored = append(kept, h), a.Sequence
+		}
 		return r.walk(ctx, tx, append(kept, end))
 	})
 	if err != nil {

@@ -215,6 +215,7 @@ func TestContracts(t *testing.T) {
 	w.do(&command.AppointAdmin{ActorID: "clerk", NewAdminID: p[1]})
 	w.do(&command.AppointAdmin{ActorID: "clerk", NewAdminID: p[0]})
 	w.do(&command.RevokeAdmin{AdminID: p[1]})
+	w.do(&command.AnchorAudit{Sequence: 7, Hash: strings.Repeat("ab", 32)})
 	w.do(&command.SetTaxExempt{AccountID: p[4], Exempt: true, Reason: "court order"})
 	w.Now = w.Now.Add(400 * day)
 	w.do(&command.MarkLoanDefaulted{AdminID: "scheduler", LoanID: owed, BorrowerID: p[0]})

@@ -36,6 +36,7 @@ type life struct {
 	loans         map[string]*loan
 	proposals     map[string]map[string]bool // active, with who has voted
 	activated     bool
+	anchored      int64
 	seen          map[event.Type]bool
 }
 
@@ -333,7 +334,10 @@ func (l *life) money() []event.Event {
 
 func (l *life) house() []event.Event {
 	id := pick(l.rand, people)
-	switch l.rand.IntN(6) {
+	switch l.rand.IntN(7) {
+	case 6:
+		l.anchored++
+		return []event.Event{&event.AuditAnchored{Sequence: l.anchored, Hash: "ab"}}
 	case 0:
 		return []event.Event{&event.AdminAppointed{AdminID: "alice", AppointedBy: l.id("clerk ")}}
 	case 1:

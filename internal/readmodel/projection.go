@@ -47,6 +47,7 @@ type Projection struct {
 	votes         []Vote
 	treasuries    []treasuryChange
 	admins        map[string]*adminChange
+	anchors       []AuditAnchor
 	assessments   []assessmentRow
 }
 
@@ -112,6 +113,7 @@ func init() {
 	register(on(systemParameterUpdated))
 	register(on(adminAppointed))
 	register(on(adminRevoked))
+	register(on(auditAnchored))
 	register(on(treasuryActivated))
 	register(on(userStatusChanged))
 	register(on(trustScoreUpdated))
@@ -195,6 +197,7 @@ func (p *Projection) Flush(ctx context.Context, tx pgx.Tx, to Position) error {
 	p.flushCountries(b)
 	p.flushSystem(b)
 	p.flushAdmins(b)
+	p.flushAnchors(b)
 	p.flushTreasuries(b)
 	p.flushRelationships(b)
 	p.flushGuardians(b)

@@ -2,8 +2,12 @@ package schedule
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/internal/readmodel"
@@ -27,6 +31,7 @@ var duties = []duty{
 	{"proposals", dueProposals},
 	{"loan-defaults", dueDefaults},
 	{"multisig-expiry", dueExpiries},
+	{"audit-anchor", dueAnchor},
 }
 
 // days returns a parameter that counts days.
@@ -111,4 +116,30 @@ func dueExpiries(ctx context.Context, db postgres.DB, now time.Time, after readm
 		}
 	}
 	return list, nil
+}
+
+// anchorEvery is how often the head of the audit trail is put on the ledger while
+// there is anything new in it.
+const anchorEvery = time.Hour
+
+// dueAnchor returns the head of the audit trail when the first record that no
+// anchor covers has waited long enough. That record is the cause, so the trail
+// may grow meanwhile.
+func dueAnchor(ctx context.Context, db postgres.DB, now time.Time, _ readmodel.Due, _ int) ([]work, error) {
+	var first, sequence int64
+	var hash []byte
+	var since time.Time
+	err := db.QueryRow(ctx, `SELECT a.sequence, h.sequence, h.hash, a.at FROM app.audit_head h
+		JOIN app.audit a ON a.sequence = (SELECT coalesce(max(sequence), 0) + 1 FROM read.audit_anchors)
+		WHERE a.at <= $1 AND a.sequence <= h.sequence`, now.Add(-anchorEvery)).Scan(&first, &sequence, &hash, &since)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the head of the audit trail: %w", err)
+	}
+	return []work{{
+		place: readmodel.Due{At: since, ID: "audit"}, since: since.Add(anchorEvery), key: fmt.Sprintf("anchor:%d", first),
+		payload: &command.AnchorAudit{Sequence: sequence, Hash: hex.EncodeToString(hash)},
+	}}, nil
 }

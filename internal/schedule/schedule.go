@@ -1,6 +1,7 @@
 // Package schedule enqueues the commands that are caused by time alone: the
 // velocity tax of an account whose cycle is over, the count and the end of a
-// vote, the default of a loan, the expiry of a multi-signature transaction.
+// vote, the default of a loan, the expiry of a multi-signature transaction, the
+// anchor of the audit trail.
 //
 // Each kind is a job of the leading submitter. It reads from the read model what
 // is due and enqueues commands whose Idempotency-Keys follow from their causes,

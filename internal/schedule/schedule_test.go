@@ -308,7 +308,7 @@ func TestJobs(t *testing.T) {
 	for _, j := range list {
 		names[j.Name] = j.Every == time.Hour
 	}
-	if len(names) != 4 || !names["velocity-tax"] || !names["proposals"] || !names["loan-defaults"] || !names["multisig-expiry"] {
+	if len(names) != 5 || !names["audit-anchor"] || !names["velocity-tax"] || !names["proposals"] || !names["loan-defaults"] || !names["multisig-expiry"] {
 		t.Errorf("%v", names)
 	}
 	got := values(t, r)

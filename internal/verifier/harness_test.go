@@ -232,6 +232,7 @@ func (w *town) live() (people []string) {
 	w.do(&command.SetUserStatus{UserID: p[2], Status: string(account.Suspended), Reason: "inquiry"})
 	w.do(&command.AppointAdmin{ActorID: "clerk", NewAdminID: p[1]}, &command.AppointAdmin{ActorID: "clerk", NewAdminID: p[0]})
 	w.do(&command.RevokeAdmin{AdminID: p[1]})
+	w.do(&command.AnchorAudit{Sequence: 7, Hash: strings.Repeat("ab", 32)})
 	w.do(&command.SetTaxExempt{AccountID: p[4], Exempt: true, Reason: "court order"})
 	w.later(400 * day)
 	w.do(&command.MarkLoanDefaulted{AdminID: "scheduler", LoanID: owed, BorrowerID: p[0]})

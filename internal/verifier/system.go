@@ -44,6 +44,15 @@ var systemKinds = []kind{
 			return fields{"appointed_by": r.AppointedBy, "appointed_at": r.AppointedAt}
 		}),
 	},
+	{
+		object: "anchor", table: "read.audit_anchors",
+		rows: `SELECT hash, at FROM read.audit_anchors WHERE sequence::text = k.k1`,
+		walk: &walk{from: "read.audit_anchors", columns: []string{"sequence"}, unit: func(columns []any) (unit, bool) {
+			key := []string{fmt.Sprint(columns[0])}
+			return unit{key, key}, true
+		}},
+		want: object(func(_ []string, a *contract.AuditAnchor) fields { return fields{"hash": a.Hash, "at": a.AnchoredAt} }),
+	},
 }
 
 // showSystem reads the three objects about the system as a whole.

@@ -84,6 +84,8 @@ func TestCorruption(t *testing.T) {
 		{"system_status", `UPDATE read.system_status SET paused = false`, "sys", "paused", nil},
 		{"admins", `UPDATE read.admins SET revoked_at = NULL WHERE revoked_at IS NOT NULL`, "adm", "", nil},
 		{"admins", `DELETE FROM read.admins WHERE revoked_at IS NULL`, "adm", "", nil},
+		{"audit_anchors", `UPDATE read.audit_anchors SET hash = 'cd'`, "anchor", "hash", nil},
+		{"audit_anchors", `DELETE FROM read.audit_anchors`, "anchor", "", nil},
 		{"relationships", `UPDATE read.relationships SET reason = 'none' WHERE status = 'REJECTED'`, "rel", "reason", nil},
 		{"guardians", `UPDATE read.guardians SET guardian_id = 'nobody'` + some + `read.guardians)`, "grd", "guardians[", nil},
 		{"recoveries", `UPDATE read.recoveries SET required = 9 WHERE status = 'PENDING'`, "rec", "required", nil},

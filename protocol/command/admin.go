@@ -23,6 +23,7 @@ const (
 	TypeRevokeAdmin           Type = "REVOKE_ADMIN"
 	TypeActivateTreasury      Type = "ACTIVATE_TREASURY"
 	TypeDisburseFromPool      Type = "DISBURSE_FROM_POOL"
+	TypeAnchorAudit           Type = "ANCHOR_AUDIT"
 )
 
 // BootstrapSystem opens the ledger, once.
@@ -90,6 +91,13 @@ type DisburseFromPool struct {
 	Reason      string       `json:"reason"`
 }
 
+// AnchorAudit puts the head of the audit trail on the ledger, so that nobody can
+// rewrite the trail up to there.
+type AnchorAudit struct {
+	Sequence int64  `json:"sequence"` // of the last record
+	Hash     string `json:"hash"`     // SHA-256 of the chain up to it, hex
+}
+
 func init() {
 	define(Definition{TypeBootstrapSystem, AdminContract, "BootstrapSystem", []role.Role{role.SuperAdmin}, func() Payload { return new(BootstrapSystem) }})
 	define(Definition{TypeInitializeCountryData, AdminContract, "InitializeCountryData", []role.Role{role.SuperAdmin}, func() Payload { return new(InitializeCountryData) }})
@@ -100,6 +108,7 @@ func init() {
 	define(Definition{TypeRevokeAdmin, AdminContract, "RevokeAdmin", []role.Role{role.SuperAdmin}, func() Payload { return new(RevokeAdmin) }})
 	define(Definition{TypeActivateTreasury, AdminContract, "ActivateTreasuryAccount", []role.Role{role.SuperAdmin}, func() Payload { return new(ActivateTreasury) }})
 	define(Definition{TypeDisburseFromPool, AdminContract, "DisburseFromPool", []role.Role{role.SuperAdmin}, func() Payload { return new(DisburseFromPool) }})
+	define(Definition{TypeAnchorAudit, AdminContract, "AnchorAudit", []role.Role{role.SuperAdmin}, func() Payload { return new(AnchorAudit) }})
 }
 
 func (*BootstrapSystem) CommandType() Type { return TypeBootstrapSystem }
@@ -227,5 +236,18 @@ func (p *DisburseFromPool) Validate() error {
 	}
 	c.amount("amount", p.Amount)
 	c.reason(p.Reason)
+	return c.err()
+}
+
+func (*AnchorAudit) CommandType() Type { return TypeAnchorAudit }
+func (*AnchorAudit) Actor() string     { return "" }
+func (p *AnchorAudit) Lanes() []Lane   { return touches(exclusive(fmt.Sprintf("audit:%d", p.Sequence))) }
+
+func (p *AnchorAudit) Validate() error {
+	var c checks
+	if p.Sequence < 1 {
+		c.fail("sequence", "must be above 0")
+	}
+	c.hash("hash", p.Hash)
 	return c.err()
 }

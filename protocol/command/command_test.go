@@ -74,6 +74,7 @@ func samples() []Payload {
 		&EmergencySetParameter{"recoveryEnabled", "true", "reviewed"},
 		&AppointAdmin{"clerk", alice},
 		&RevokeAdmin{alice},
+		&AnchorAudit{7, strings.Repeat("ab", 32)},
 		&ActivateTreasury{"LK", "ministry-of-finance"},
 		&DisburseFromPool{"CHARITABLE", alice, 5, "flood relief"},
 		&ApplyVelocityTax{alice, "LK"},
@@ -87,6 +88,7 @@ func TestRegistry(t *testing.T) {
 	want := strings.Split(strings.TrimSpace(`
 ACTIVATE_ORGANIZATION PA AD OrganizationContract:ActivateOrganization actorID orgID
 ACTIVATE_TREASURY SA AdminContract:ActivateTreasuryAccount countryCode orgID
+ANCHOR_AUDIT SA AdminContract:AnchorAudit sequence hash
 APPLY_FOR_LOAN PA LoanPoolContract:ApplyForLoan actorID amount collateralHash purpose termDays
 APPLY_VELOCITY_TAX AD TaxAndFeeContract:ApplyVelocityTax accountID | country
 APPOINT_ADMIN SA AdminContract:AppointAdmin actorID newAdminID

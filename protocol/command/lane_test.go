@@ -90,6 +90,7 @@ func TestLanes(t *testing.T) {
 
 		"emergency":      {&EmergencySetParameter{}, []string{"system"}},
 		"admin":          {&AppointAdmin{"clerk", bob}, []string{"~system", "account:" + bob}},
+		"anchor":         {&AnchorAudit{Sequence: 7}, []string{"~system", "audit:7"}},
 		"treasury":       {&ActivateTreasury{"LK", "acme"}, []string{"~system", "account:treasury_LK", "account:acme"}},
 		"disbursement":   {&DisburseFromPool{Pool: "GX", RecipientID: alice}, []string{"~system", "account:SYSTEM_GX_POOL", "account:" + alice}},
 		"adjustment":     {&TransferInternal{FromID: account.GXPool, ToID: "treasury_LK"}, []string{"~system", "account:SYSTEM_GX_POOL", "~account:treasury_LK"}},

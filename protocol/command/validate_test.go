@@ -222,6 +222,8 @@ func TestValidateHouse(t *testing.T) {
 		"an emergency of interest":            {emergency(parameter.LoanInterestRateBps, "0"), "paramID"},
 		"oneself as admin":                    {&AppointAdmin{alice, alice}, "newAdminID"},
 		"a clerk as admin":                    {&AppointAdmin{alice, "clerk"}, "newAdminID"},
+		"an anchor before the first record":   {&AnchorAudit{0, strings.Repeat("ab", 32)}, "sequence"},
+		"an anchor without a hash":            {&AnchorAudit{1, "ab"}, "hash"},
 		"a treasury for a person":             {&ActivateTreasury{"LK", bob}, "orgID"},
 		"charity":                             {pool("CHARITABLE", alice), ""},
 		"charity for a treasury":              {pool("CHARITABLE", account.TreasuryOf("LK")), ""},

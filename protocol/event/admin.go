@@ -74,6 +74,12 @@ type TreasuryActivated struct {
 	OrgID       string `json:"orgID"`
 }
 
+// AuditAnchored puts the head of the audit trail on the ledger.
+type AuditAnchored struct {
+	Sequence int64  `json:"sequence"`
+	Hash     string `json:"hash"`
+}
+
 // PoolDisbursed pays from a system pool. The balance after is absent for a
 // treasury.
 type PoolDisbursed struct {
@@ -93,6 +99,7 @@ func init() {
 	define(true, func() Event { return new(SystemParameterUpdated) })
 	define(false, func() Event { return new(AdminAppointed) })
 	define(false, func() Event { return new(AdminRevoked) })
+	define(false, func() Event { return new(AuditAnchored) })
 	define(true, func() Event { return new(TreasuryActivated) })
 	define(true, func() Event { return new(PoolDisbursed) })
 }
@@ -104,5 +111,6 @@ func (*SystemResumed) EventType() Type          { return "SystemResumed" }
 func (*SystemParameterUpdated) EventType() Type { return "SystemParameterUpdated" }
 func (*AdminAppointed) EventType() Type         { return "AdminAppointed" }
 func (*AdminRevoked) EventType() Type           { return "AdminRevoked" }
+func (*AuditAnchored) EventType() Type          { return "AuditAnchored" }
 func (*TreasuryActivated) EventType() Type      { return "TreasuryActivated" }
 func (*PoolDisbursed) EventType() Type          { return "PoolDisbursed" }

@@ -85,6 +85,7 @@ func samples() []Event {
 		&SystemParameterUpdated{"recoveryEnabled", "false", "true", status.SourceProposal, "PROP_1"},
 		&AdminAppointed{userID, "clerk"},
 		&AdminRevoked{userID},
+		&AuditAnchored{7, strings.Repeat("ab", 32)},
 		&TreasuryActivated{account.TreasuryOf("LK"), "LK", "ministry"},
 		&PoolDisbursed{account.CharitablePool, userID, 5, "flood relief", &balance, &at},
 		&VelocityTaxApplied{userID, account.Individual, 5, 250, account.TreasuryOf("LK"), 2, account.RedistributionPool, 3, 12, 7, at, &at},
