@@ -24,7 +24,7 @@ type GuardOptions struct {
 	Replay     time.Duration // how often a pass also replays the ledger, see Options, the first time after so long; default 1 day
 	Rate       int           // of a pass, see Options; default 2000
 	Patience   time.Duration // see Options
-	Confirm    time.Duration // see Options
+	Confirm    time.Duration // see Options; default 2 s: there is no hurry to condemn
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept but not registered
 }
@@ -57,6 +57,9 @@ type guardMetrics struct {
 func NewGuard(db postgres.DB, l ledger.Ledger, o GuardOptions) *Guard {
 	if o.Every <= 0 {
 		o.Every = time.Minute
+	}
+	if o.Confirm <= 0 {
+		o.Confirm = 2 * time.Second
 	}
 	if o.Replay <= 0 {
 		o.Replay = 24 * time.Hour
