@@ -28,7 +28,7 @@ func (s *story) lent(c *demo.Customer, id string, options ...client.Option) clie
 }
 
 // Who is known by a family gets a loan, and better trusted by paying it back.
-func TestLoanStory(t *testing.T) {
+func TestD36LoanStory(t *testing.T) {
 	s := begin(t, ringtest.Start(t), 5)
 	ctx := t.Context()
 	ada, bob, carol, dan, eve := s.people[0], s.people[1], s.people[2], s.people[3], s.people[4]

@@ -38,7 +38,7 @@ func (s *system) lost(p person, by string, in status.Recovery) string {
 
 // While recovery is switched off every route says so, but who is affected can
 // still look and object.
-func TestRecoverySwitchedOff(t *testing.T) {
+func TestKF15RecoverySwitchedOff(t *testing.T) {
 	s := newSystem(t)
 	s.open()
 	ada, bob := s.person("Ada", "CH", gx(5)), s.person("Bob", "CH", gx(5))

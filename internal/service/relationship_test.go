@@ -84,7 +84,7 @@ func TestRequestRelationship(t *testing.T) {
 	ask(cleo, key(), ada.gx, "FRIEND").want(t, 423, "account_frozen")
 }
 
-func TestRelationships(t *testing.T) {
+func TestD41Relationships(t *testing.T) {
 	s := newSystem(t)
 	s.open()
 	ada, bob, cleo, newcomer := s.person("Ada", "CH", gx(5)), s.person("Bob", "CH", gx(5)), s.person("Cleo", "CH", gx(5)), s.person("Neo", "CH", nil)

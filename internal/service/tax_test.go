@@ -103,7 +103,7 @@ func TestVelocityTaxSchedule(t *testing.T) {
 }
 
 // A tax is charged at the rate of the balance, when it is due, by staff, together.
-func TestApplyVelocityTax(t *testing.T) {
+func TestD05ApplyVelocityTax(t *testing.T) {
 	s := newSystem(t)
 	s.open()
 	ada := s.person("Ada", "CH", gx(1500))

@@ -105,7 +105,7 @@ func TestStatementQuery(t *testing.T) {
 	}
 }
 
-func TestTransaction(t *testing.T) {
+func TestD19Transaction(t *testing.T) {
 	s := newSystem(t)
 	s.open()
 	ada, bob := s.person("Ada", "CH", gx(500)), s.person("Bob", "CH", gx(500))
@@ -258,7 +258,7 @@ func TestDisbursement(t *testing.T) {
 	disburse(owner, "GX", ada.gx, "1").want(t, 422, "recipient_not_active")
 }
 
-func TestInternalTransfer(t *testing.T) {
+func TestKF16InternalTransfer(t *testing.T) {
 	s := newSystem(t)
 	s.open()
 	s.account(account.TreasuryOf("CH"), account.Treasury, "CH", 500)
@@ -330,7 +330,7 @@ func TestStatementsOfTheState(t *testing.T) {
 	s.call("tokenomics", "GET", "/pools/GX/transactions", moderator, nil).want(t, 403, "forbidden")
 }
 
-func TestLookupRecipient(t *testing.T) {
+func TestD40LookupRecipient(t *testing.T) {
 	s := newSystem(t, func(d *service.Deps) {
 		limits, err := door.DefaultLimits()
 		if err != nil {
