@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"slices"
@@ -32,8 +33,9 @@ const (
 // loses its way, stops for a while or dies.
 type conn struct {
 	net.Conn
-	p   *process
-	raw syscall.RawConn
+	p      *process
+	raw    syscall.RawConn
+	random *rand.Rand // of writes, which come one after the other
 
 	mu       sync.Mutex
 	tracker  wire.Tracker
@@ -43,8 +45,8 @@ type conn struct {
 	doomed   bool          // the process dies as soon as the server has answered
 }
 
-// dial connects a process.
-func (p *process) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+// dial connects a process in a role of the database.
+func (p *process) dial(ctx context.Context, role, network, addr string) (net.Conn, error) {
 	if err := p.gate(ctx); err != nil {
 		return nil, err
 	}
@@ -57,7 +59,7 @@ func (p *process) dial(ctx context.Context, network, addr string) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	out := &conn{Conn: c, p: p, raw: raw, news: make(chan struct{}, 1)}
+	out := &conn{Conn: c, p: p, raw: raw, random: p.source(role), news: make(chan struct{}, 1)}
 	if !p.adopt(out) {
 		_ = c.Close()
 		return nil, net.ErrClosed
@@ -76,7 +78,7 @@ func (c *conn) Write(b []byte) (int, error) {
 	if work {
 		c.p.atCommit()
 	}
-	f := c.p.fate(commit)
+	f := c.fate(commit)
 	if err := c.p.pass(f.delay, c); err != nil {
 		return 0, err
 	}

@@ -53,6 +53,7 @@ type process struct {
 	mu     sync.Mutex
 	random *rand.Rand
 	conns  map[*conn]bool
+	dials  map[string]int // by role
 	dead   bool
 	paused chan struct{} // closed when it goes on; nil: it runs
 	stop   time.Duration // how long it stands still at the COMMIT of its next work; 0: it doesn't
@@ -64,7 +65,7 @@ type process struct {
 func (w *world) spawn(role string, n, life int) *process {
 	p := &process{
 		world: w, name: fmt.Sprintf("%s%d.%d", role, n, life), role: role,
-		random: w.source(role, n, life), conns: map[*conn]bool{},
+		random: w.source(role, n, life), conns: map[*conn]bool{}, dials: map[string]int{},
 	}
 	p.ctx, p.cancel = context.WithCancel(w.ctx)
 	p.parts.Go(func() {
@@ -95,7 +96,9 @@ func (p *process) part(run func(context.Context) error) {
 func (p *process) pool(role string) (*pgxpool.Pool, error) {
 	cfg := p.world.stage.pools[role].Copy()
 	cfg.ConnConfig.Database = p.world.database
-	cfg.ConnConfig.DialFunc = p.dial
+	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return p.dial(ctx, role, network, addr)
+	}
 	cfg.ConnConfig.RuntimeParams["application_name"] = p.name
 	pool, err := pgxpool.NewWithConfig(p.ctx, cfg)
 	if err != nil {
@@ -195,29 +198,36 @@ func (p *process) wait(d time.Duration) {
 	}
 }
 
-// fate draws what becomes of a write. A COMMIT is the most interesting of all.
-func (p *process) fate(commit bool) fate {
-	w := p.world.weather()
+// source returns the random numbers of the next connection of a role: those of each
+// are its own, so that it does not matter which of several the server answers first.
+func (p *process) source(role string) *rand.Rand {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f := fate{delay: time.Duration(1 + p.random.IntN(int(2*time.Millisecond)))}
+	p.dials[role]++
+	return p.world.source("connection of "+p.name+" as "+role, p.dials[role], 0)
+}
+
+// fate draws what becomes of a write. A COMMIT is the most interesting of all.
+func (c *conn) fate(commit bool) fate {
+	w := c.p.world.weather()
+	f := fate{delay: time.Duration(1 + c.random.IntN(int(2*time.Millisecond)))}
 	if w.calm {
 		return f
 	}
 	if commit {
 		w.stall, w.death, w.loss = w.stall/20, w.death/2, w.loss/2
 	}
-	if hit(p.random, w.slow) {
-		f.delay = time.Duration(p.random.Int64N(int64(2 * time.Second)))
+	if hit(c.random, w.slow) {
+		f.delay = time.Duration(c.random.Int64N(int64(2 * time.Second)))
 	}
-	if hit(p.random, w.stall) {
-		f.delay = time.Duration(p.random.Int64N(int64(4 * leaseTTL)))
+	if hit(c.random, w.stall) {
+		f.delay = time.Duration(c.random.Int64N(int64(4 * leaseTTL)))
 	}
 	switch {
-	case hit(p.random, w.death):
-		f.kind = []string{dieBefore, dieAfter}[p.random.IntN(2)]
-	case hit(p.random, w.loss):
-		f.kind = []string{loseBefore, loseAfter}[p.random.IntN(2)]
+	case hit(c.random, w.death):
+		f.kind = []string{dieBefore, dieAfter}[c.random.IntN(2)]
+	case hit(c.random, w.loss):
+		f.kind = []string{loseBefore, loseAfter}[c.random.IntN(2)]
 	}
 	return f
 }

@@ -140,8 +140,8 @@ func (w *world) play(t *testing.T) []invariant.Payment {
 	w.ctx = ctx
 	w.tick()
 	var processes, load sync.WaitGroup
-	for role, n := range map[string]int{"api": 2, "submit": 2, "project": 2} {
-		for i := range n {
+	for _, role := range []string{"api", "submit", "project"} {
+		for i := range 2 {
 			processes.Go(func() { w.keep(ctx, role, i+1) })
 		}
 	}
