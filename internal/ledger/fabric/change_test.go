@@ -2,6 +2,8 @@ package fabric
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -78,17 +80,28 @@ func TestUpgradeInterrupted(t *testing.T) {
 	well(t, n)
 }
 
-// A program that does not serve leaves the network as it was.
+// A program that does not serve, or serves something else, leaves the network as
+// it was.
 func TestUpgradeToNothing(t *testing.T) {
 	fabrictest.Thorough(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.WriteFile(other, []byte("#!/bin/sh\nCHAINCODE_ID=other:1 exec "+self+" chaincode\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	n := fabrictest.Run(t, network.Options{Orderers: 1})
 	l, _ := open(t, n.Client(), Options{})
 	d := startLoad(t, l, t.Name()+"/", 4)
 	d.recovers(t, "start")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	if s, err := outside(t, n).Upgrade(ctx, "", "/bin/false"); err == nil || !strings.Contains(err.Error(), "gxtv3-2.org1") {
-		t.Errorf("%v, %v", s, err)
+	for program, want := range map[string]string{"/bin/false": "gxtv3-2.org1", other: `it serves "other:1"`} {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		if s, err := outside(t, n).Upgrade(ctx, "", program); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, %v, want %s", s, err, want)
+		}
+		cancel()
 	}
 	d.recovers(t, "the upgrade failed")
 	if s := well(t, n); s.Topology.Servers[0].Sequence != 1 {
