@@ -29,7 +29,8 @@ func IsTransient(err error) bool {
 		case "40001", "40P01", // serialization failure, deadlock
 			"55P03",                            // lock timeout
 			"57P01", "57P02", "57P03", "57P05", // shutdown, crash, starting up, idle session
-			"25P03": // idle in transaction
+			"25P03", // idle in transaction
+			"25006": // read only: the primary has become a standby
 			return true
 		}
 		c := class(err)

@@ -220,6 +220,7 @@ func TestErrorClasses(t *testing.T) {
 		{"serialization", &pgconn.PgError{Code: "40001"}, false, true},
 		{"deadlock", &pgconn.PgError{Code: "40P01"}, false, true},
 		{"starting", &pgconn.PgError{Code: "57P03"}, false, true},
+		{"a standby now", &pgconn.PgError{Code: "25006"}, false, true},
 		{"too many connections", &pgconn.PgError{Code: "53300"}, false, true},
 		{"statement timeout", &pgconn.PgError{Code: "57014"}, false, false},
 		{"wrong password", &pgconn.PgError{Code: "28P01"}, false, false},
