@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -118,6 +119,11 @@ type projectCmd struct {
 	roleSettings   `embed:""`
 	ledgerSettings `embed:""`
 	guardSettings  `embed:""`
+}
+
+// Validate says what is missing and what cannot be.
+func (c projectCmd) Validate() error {
+	return errors.Join(c.databaseSettings.Validate(), c.guardSettings.Validate())
 }
 
 // Run projects until it is stopped.
