@@ -186,11 +186,11 @@ func (w *world) trouble(ctx context.Context, r *rand.Rand) {
 		p := living[r.IntN(len(living))]
 		long := time.Duration(r.Int64N(int64(4 * leaseTTL)))
 		switch r.IntN(10) {
-		case 0, 1, 2:
+		case 0, 1:
 			p.die()
-		case 3:
+		case 2:
 			events.Go(func() { p.pause(long) })
-		case 4:
+		case 3, 4:
 			p.mu.Lock()
 			p.stop = 1 + long
 			p.mu.Unlock()
