@@ -12,7 +12,7 @@ import (
 // The schedule runs as often as it is told, and not at all with 0; a child is
 // told the same.
 func TestSchedule(t *testing.T) {
-	for every, want := range map[string]int{"0s": 0, "-1s": 0, "90s": 4} {
+	for every, want := range map[string]int{"0s": 0, "-1s": 0, "90s": 5} {
 		c := new(cli)
 		parser, err := (&program{}).parser(c)
 		if err != nil {
