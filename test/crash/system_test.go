@@ -129,9 +129,11 @@ func (s *system) start() {
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal(content, &s.info); err != nil {
+		var info datadir.Running // clients still read the maps of the one before
+		if err := json.Unmarshal(content, &info); err != nil {
 			return err
 		}
+		s.info = info
 		if s.database != "" {
 			s.info.Database = s.database
 		}

@@ -148,8 +148,9 @@ func (w *world) play(t *testing.T) []invariant.Payment {
 	var mu sync.Mutex
 	var all []invariant.Payment
 	for i := range 4 {
+		n := 3 + r.IntN(12)
 		load.Go(func() {
-			list := w.pay(ctx, i, 3+r.IntN(12))
+			list := w.pay(ctx, i, n)
 			mu.Lock()
 			defer mu.Unlock()
 			all = append(all, list...)
@@ -157,8 +158,9 @@ func (w *world) play(t *testing.T) []invariant.Payment {
 	}
 	trouble, calm := context.WithCancel(ctx)
 	var troubles sync.WaitGroup
+	storm := time.Duration(20+r.IntN(40)) * time.Second
 	troubles.Go(func() { w.trouble(trouble, r) })
-	pause(ctx, time.Duration(20+r.IntN(40))*time.Second)
+	pause(ctx, storm)
 	calm()
 	troubles.Wait()
 	w.change(func(c *climate) { *c = climate{calm: true} })

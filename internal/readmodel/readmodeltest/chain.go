@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -96,7 +97,7 @@ func (c *Chain) Blocks(ctx context.Context, from uint64) iter.Seq2[ledger.Block,
 			grown, err := c.grown, c.fail
 			var ready []ledger.Block
 			if next < uint64(len(c.blocks)) {
-				ready = c.blocks[next:len(c.blocks):len(c.blocks)]
+				ready = slices.Clone(c.blocks[next:]) // one may be forged
 			}
 			c.mu.Unlock()
 			if err != nil {
