@@ -23,13 +23,13 @@ const (
 
 // Function describes one function of the contracts.
 type Function struct {
-	Name     string // "<Contract>:<Function>"
-	Kind     Kind
-	Args     []string     // a command takes its id as an optional last one
-	Required int          // of the arguments; the others may be left out, or empty
-	Roles    []role.Role  // who may call it; empty is everyone
-	Command  command.Type // of a command
-	Events   []event.Type // that a command can cause
+	Name     string       `json:"name"` // "<Contract>:<Function>"
+	Kind     Kind         `json:"kind"`
+	Args     []string     `json:"args"`             // a command takes its id as an optional last one
+	Required int          `json:"required"`         // of the arguments; the others may be left out, or empty
+	Roles    []role.Role  `json:"roles"`            // who may call it; empty is everyone
+	Command  command.Type `json:"command,omitzero"` // of a command
+	Events   []event.Type `json:"events"`           // that a command can cause
 }
 
 // function is a Function with what runs it.

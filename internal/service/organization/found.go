@@ -144,16 +144,22 @@ func (s organization) founders(ctx context.Context, named []string) ([]string, e
 	return ids, err
 }
 
+// founding returns an organization and who has a stake in it.
+func (s organization) founding(ctx context.Context, orgID string) (readmodel.OrganizationState, []readmodel.Stakeholder, error) {
+	o, err := s.find(ctx, orgID)
+	if err != nil {
+		return o, nil, err
+	}
+	stakeholders, err := readmodel.Stakeholders(ctx, s.Pool, o.OrgID)
+	return o, stakeholders, err
+}
+
 func (s organization) endorse(ctx context.Context, in *orgInput) (*door.Accepted, error) {
 	actor, err := s.Actor(ctx)
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.find(ctx, in.OrgID)
-	if err != nil {
-		return nil, err
-	}
-	stakeholders, err := readmodel.Stakeholders(ctx, s.Pool, o.OrgID)
+	o, stakeholders, err := s.founding(ctx, in.OrgID)
 	if err != nil {
 		return nil, err
 	}
@@ -182,11 +188,7 @@ func (s organization) activate(ctx context.Context, in *orgInput) (*door.Accepte
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.find(ctx, in.OrgID)
-	if err != nil {
-		return nil, err
-	}
-	stakeholders, err := readmodel.Stakeholders(ctx, s.Pool, o.OrgID)
+	o, stakeholders, err := s.founding(ctx, in.OrgID)
 	if err != nil {
 		return nil, err
 	}
