@@ -90,6 +90,9 @@ func (p Policy) After(class Class, n Counters, outages int, random float64) (Sta
 	}
 }
 
+// Last reports whether a command with these counters has one attempt left.
+func (p Policy) Last(n Counters) bool { return n.Attempts >= p.withDefaults().MaxAttempts-1 }
+
 // Counters of a command.
 type Counters struct {
 	Attempts  int // that ended for a reason of the command's own, or on the ledger

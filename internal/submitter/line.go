@@ -29,12 +29,22 @@ type entry struct {
 	due      time.Time // of its next attempt
 	outage   bool      // it waits because there was no ledger
 	limit    int       // commands in the largest batch that may hold it; 0: no limit
+	suspect  bool      // nothing else may begin with it or before it is stored, so that the next failure is its own
 }
 
-// suspect reports whether e has failed more than once for a reason of its own or,
-// as it seems, of those beside it: nothing else may begin with it or before it
-// is stored, so that the next failure is its own.
-func (e *entry) suspect() bool { return e.Attempts > 1 }
+// blame says in what company a command with failures, of its own or as it seems of
+// those beside it, is tried again: in a quarter of the largest batch after one, a
+// quarter of that after the next, and alone for the last attempt. So the few that
+// are to blame are found in a few attempts, and many are not held up for long.
+func (e *entry) blame(p outbox.Policy, largest int) {
+	switch {
+	case e.Attempts == 0:
+	case p.Last(e.Counters):
+		e.limit, e.suspect = 1, true
+	default:
+		e.limit = max(1, largest>>(2*e.Attempts))
+	}
+}
 
 // lane is the hash of a key; the lowest bit tells that it is held shared. Keys
 // with the same hash do no more harm than to wait for each other.
@@ -158,7 +168,7 @@ func (q *line) pack(now time.Time, b bounds, quiet bool) []*entry {
 		e := q.entries[i]
 		waits := e.due.After(now)
 		ready := !waits && q.free(e)
-		if ready && e.suspect() && (len(batch) > 0 || !quiet) {
+		if ready && e.suspect && (len(batch) > 0 || !quiet) {
 			break
 		}
 		if ready && joins(e, batch) {

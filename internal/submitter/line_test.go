@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"gxcoin.money/gx/internal/outbox"
 	"gxcoin.money/gx/protocol/command"
 	"gxcoin.money/gx/protocol/role"
 )
@@ -36,7 +37,7 @@ func TestPack(t *testing.T) {
 	with := func(e *entry, f func(*entry)) *entry { f(e); return e }
 	waits := func(e *entry) { e.due = noon.Add(time.Second) }
 	suspect := func(position int64, lanes string) *entry {
-		return with(at(position, lanes), func(e *entry) { e.Attempts, e.limit = 2, 1 })
+		return with(at(position, lanes), func(e *entry) { e.suspect, e.limit = true, 1 })
 	}
 	for name, c := range map[string]struct {
 		working, waiting line
@@ -138,9 +139,8 @@ func TestLine(t *testing.T) {
 					e := at(p, rapid.StringMatching("[ABCabc]{1,3}").Draw(t, "lanes"))
 					e.size = rapid.IntRange(1, 10).Draw(t, "size")
 					e.limit = rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "limit")
-					e.Attempts = rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "attempts")
-					if e.Attempts > 0 {
-						e.limit = alone(e.Counters)
+					if e.Attempts = rapid.IntRange(-1, 2).Draw(t, "attempts"); e.Attempts > 0 {
+						e.blame(outbox.Policy{MaxAttempts: 3}, limits.commands)
 					}
 					e.identity = rapid.SampledFrom(role.All[:2]).Draw(t, "identity")
 					if q.knows(e) {
@@ -160,7 +160,7 @@ func TestLine(t *testing.T) {
 					if e.identity != batch[0].identity || e.limit > 0 && e.limit < len(batch) || e.due.After(now) || i > 0 && batch[i-1].position >= e.position {
 						t.Fatalf("entry %d of %v does not belong there", i, positions(batch))
 					}
-					if e.suspect() && (!quiet || len(batch) > 1) {
+					if e.suspect && (!quiet || len(batch) > 1) {
 						t.Fatalf("suspect %d is not alone", e.position)
 					}
 					for _, other := range batches {

@@ -49,7 +49,7 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, err := read(outbox.Waiting{Type: command.TypeTransferTokens, Payload: payload, Position: 7, Counters: outbox.Counters{Attempts: 2}})
-	if err != nil || e.position != 7 || e.identity != "gx_partner_api" || e.limit != 1 || e.size <= len(payload) || len(e.lanes) < 3 {
+	if err != nil || e.position != 7 || e.identity != "gx_partner_api" || e.limit != 0 || e.size <= len(payload) || len(e.lanes) < 3 {
 		t.Errorf("%+v %v", e, err)
 	}
 }

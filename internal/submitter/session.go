@@ -213,6 +213,7 @@ func (s *session) take(list []outbox.Waiting, retrying bool) error {
 			continue
 		}
 		e.claimed = time.Now()
+		e.blame(s.o.Policy, s.o.MaxBatch)
 		if retrying {
 			e.retrying, e.due = true, w.NextAt
 		}
@@ -242,18 +243,15 @@ func read(w outbox.Waiting) (e *entry, err error) {
 	}
 	d, _ := command.Lookup(w.Type)
 	return &entry{id: w.ID, position: w.Position, typ: w.Type, identity: d.Identity(p), lanes: hashLanes(p.Lanes()),
-		size: len(w.Payload) + itemOverhead, Counters: w.Counters, limit: alone(w.Counters)}, nil
+		size: len(w.Payload) + itemOverhead, Counters: w.Counters}, nil
 }
-
-// alone keeps a command that has failed for a reason of its own away from others.
-func alone(n outbox.Counters) int { return min(n.Attempts, 1) }
 
 // begin lets a goroutine work on a batch.
 func (s *session) begin(b *batch) {
 	s.working++
 	if !b.stored {
 		s.early.Add(1)
-		s.suspect = b.entries[0].suspect()
+		s.suspect = b.entries[0].suspect
 	}
 	s.metrics.batch.Observe(float64(len(b.entries)))
 	go func() {
@@ -292,7 +290,7 @@ func (s *session) finish(b *batch) error {
 		e.Counters, e.retrying, e.due = f.Counters, true, f.NextAt
 		e.outage = f.Class == outbox.Unavailable
 		if f.Class == outbox.Fault {
-			e.limit = alone(f.Counters)
+			e.blame(s.o.Policy, s.o.MaxBatch)
 		}
 		s.line.retry(e)
 	}
