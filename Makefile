@@ -6,7 +6,7 @@ GO        ?= go
 ARGS      ?=
 TESTFLAGS ?=
 GOTESTSUM := .bin/gotestsum-v1.13.0
-RACE      ?=
+RACE      ?= $$(command -v cc >/dev/null && echo -race)
 
 .PHONY: help
 help: ## List the targets
@@ -31,7 +31,7 @@ deps: build ## Install what the tests need and this machine lacks
 
 .PHONY: test
 test: deps lint fabric-tools newman $(GOTESTSUM) ## Run every test
-	@test -n "$(RACE)" || echo "SKIPPED: the race detector (make test RACE=-race)"
+	@test -n "$(RACE)" || echo "SKIPPED: the race detector: there is no C compiler, or RACE= is empty"
 	@echo "SKIPPED: Fabric's failures (make fabric-test) and the faults at length (make chaos)"
 	GX_REQUIRE_POSTGRES=1 $(GOTESTSUM) --format=pkgname-and-test-fails --packages=./... -- $(RACE) -timeout=20m $(TESTFLAGS)
 
