@@ -57,7 +57,10 @@ func run(out string) error {
 			fmt.Printf("\n*** SKIPPED: Fabric's programs could not be built; its tests will not run ***\n%s", reason)
 			return os.WriteFile(filepath.Join(out, "skipped"), []byte(reason), 0o644)
 		}
-		fmt.Printf("\r%s %s: built in %s%30s\n", name, version, time.Since(began).Round(time.Second), "")
+		if live() {
+			fmt.Print("\r\033[K")
+		}
+		fmt.Printf("%s %s: built in %s\n", name, version, time.Since(began).Round(time.Second))
 	}
 	if err := os.Remove(filepath.Join(out, "skipped")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -70,6 +73,9 @@ func run(out string) error {
 func build(name, to string) error {
 	pkg := module + "/cmd/" + name
 	fmt.Printf("%s %s: loading modules", name, version)
+	if !live() {
+		fmt.Println()
+	}
 	total, err := dependencies(pkg)
 	if err != nil {
 		return err
@@ -111,10 +117,17 @@ func command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// progress shows the packages that go build -v names and returns what else it
-// said.
+// live reports whether somebody watches.
+func live() bool {
+	info, err := os.Stdout.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// progress shows the packages that go build -v names, in a log every tenth of the
+// way, and returns what else it said.
 func progress(name string, log io.Reader, total int) (said string) {
 	lines := bufio.NewScanner(log)
+	tenth := 0
 	for n := 0; lines.Scan(); {
 		line := lines.Text()
 		if strings.ContainsAny(line, " #:") {
@@ -122,7 +135,13 @@ func progress(name string, log io.Reader, total int) (said string) {
 			continue
 		}
 		n++
-		fmt.Printf("\r%s %s: %3d%% %-60.60s", name, version, min(100*n/total, 99), line)
+		percent := min(100*n/total, 99)
+		if live() {
+			fmt.Printf("\r%s %s: %3d%% %-60.60s", name, version, percent, line)
+		} else if percent/10 > tenth {
+			tenth = percent / 10
+			fmt.Printf("%s %s: %d%%\n", name, version, percent)
+		}
 	}
 	return said
 }

@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -89,21 +90,14 @@ func (id identity) own(dir string) error {
 	return nil
 }
 
-// admit lets the account through dir, which is ours, and checks that it can
-// enter every directory above.
+// admit lets the account pass through dir and, where they are temporary, through
+// the directories above, as far as they are ours; and checks that it can enter
+// every one.
 func (id identity) admit(dir string) error {
 	if id.uid == os.Geteuid() {
 		return nil
 	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) == os.Geteuid() {
-		if err := os.Chmod(dir, info.Mode().Perm()|0o011); err != nil {
-			return err
-		}
-	}
+	temporary := filepath.Clean(os.TempDir()) + string(filepath.Separator)
 	for above := dir; ; above = filepath.Dir(above) {
 		info, err := os.Stat(above)
 		if err != nil {
@@ -111,7 +105,14 @@ func (id identity) admit(dir string) error {
 		}
 		st, ok := info.Sys().(*syscall.Stat_t)
 		owner := ok && int(st.Uid) == id.uid && info.Mode()&0o100 != 0
-		if !owner && info.Mode()&0o001 == 0 {
+		enters := owner || info.Mode()&0o001 != 0
+		if !enters && ok && int(st.Uid) == os.Geteuid() && (above == dir || strings.HasPrefix(above, temporary)) {
+			if err := os.Chmod(above, info.Mode().Perm()|0o011); err != nil {
+				return err
+			}
+			enters = true
+		}
+		if !enters {
 			return fmt.Errorf("data directory %s: the account %s, which PostgreSQL has to run as, can't enter %s: choose another place, such as one under /var/lib", dir, id.name, above)
 		}
 		if above == filepath.Dir(above) {

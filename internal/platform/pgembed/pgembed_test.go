@@ -251,10 +251,7 @@ func TestRootChangesIdentity(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	open := t.TempDir()
-	if err := os.Chmod(filepath.Dir(open), 0o711); err != nil {
-		t.Fatal(err)
-	}
+	open := t.TempDir() // its parents are private, and ours
 	dir := filepath.Join(open, "private")
 	for _, identify := range []func(string) (identity, error){accountIdentity, chooseIdentity, accountIdentity} {
 		s := startWith(t, Options{Dir: dir}, identify)
@@ -267,6 +264,7 @@ func TestRootChangesIdentity(t *testing.T) {
 	if err := os.Mkdir(locked, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("TMPDIR", filepath.Join(open, "elsewhere"))
 	_, err = startAs(t.Context(), Options{Dir: filepath.Join(locked, "deep", "dir")}, accountIdentity)
 	for _, want := range []string{locked, account.name, "can't enter"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
