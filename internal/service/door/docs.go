@@ -3,28 +3,27 @@ package door
 import (
 	"bytes"
 	"context"
-	_ "embed"
-	"encoding/json"
+	"embed"
 	"html/template"
 	"net/http"
 	"time"
 
+	"github.com/swaggest/swgui/v5/static"
+
 	"gxcoin.money/gx/api/openapi"
 )
 
-//go:embed docs/scalar.js.gz
-var scalar []byte // see docs/LICENSE
+//go:embed docs
+var docsFiles embed.FS
 
-//go:embed docs/index.html
-var docsPage string
+var docsPage = template.Must(template.ParseFS(docsFiles, "docs/page.html"))
 
-// docsPolicy lets the page load what this host serves, and nothing else. The
-// scripts of the page write styles into it.
-const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
+// docsPolicy lets the page load what its host serves, and nothing else.
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 type pageInput struct {
-	API string `query:"api"` // the document that its script shows, and keeps in the address
+	API string `query:"api"` // gx: the document of the whole host
 }
 
 type pageOutput struct {
@@ -33,47 +32,42 @@ type pageOutput struct {
 	Body   []byte
 }
 
-type scriptOutput struct {
+type fileOutput struct {
 	Type     string `header:"Content-Type"`
 	Encoding string `header:"Content-Encoding"`
 	Body     []byte
 }
 
-// documentation adds the page that shows the documents to people: that of this
-// service and that of the whole host. It asks no other host for anything.
+// documentation adds the page on which Swagger UI shows the documents to people:
+// that of this service and that of the whole host. It asks no other host for anything.
 func (d *Door) documentation() {
 	route := func(path, id string, cache time.Duration) Route {
 		return Route{Method: http.MethodGet, Path: "//docs" + path, ID: id, Policy: Policy{Public: true}, Cache: CachePublic(cache), Hidden: true}
 	}
-	Register(d, route("", "docs", 5*time.Minute), func(context.Context, *pageInput) (*pageOutput, error) {
-		page, err := d.page()
-		return &pageOutput{Type: "text/html; charset=utf-8", Policy: docsPolicy, Body: page}, err
+	Register(d, route("", "docs", 5*time.Minute), func(_ context.Context, in *pageInput) (*pageOutput, error) {
+		var page bytes.Buffer
+		err := docsPage.Execute(&page, struct {
+			Name string
+			All  bool
+		}{d.Name, in.API == "gx"})
+		return &pageOutput{Type: "text/html; charset=utf-8", Policy: docsPolicy, Body: page.Bytes()}, err
 	})
 	Register(d, route("/gx.json", "openapiAll", 5*time.Minute), func(context.Context, *struct{}) (*documentOutput, error) {
 		return &documentOutput{Type: "application/json", Body: openapi.All}, nil
 	})
-	Register(d, route("/scalar.js", "docsScript", 24*time.Hour), func(context.Context, *struct{}) (*scriptOutput, error) {
-		return &scriptOutput{Type: "text/javascript; charset=utf-8", Encoding: "gzip", Body: scalar}, nil
-	})
-}
-
-func (d *Door) page() ([]byte, error) {
-	off := map[string]bool{"disabled": true}
-	configuration, err := json.Marshal(map[string]any{
-		"sources": []map[string]string{
-			{"title": d.Name, "slug": d.Name, "url": "/openapi.json"},
-			{"title": "all of GX", "slug": "gx", "url": "/docs/gx.json"},
-		},
-		"withDefaultFonts": false, "telemetry": false, "showDeveloperTools": "never", "hideClientButton": true, "agent": off, "mcp": off,
-	})
-	if err != nil {
-		return nil, err
+	for _, f := range []struct {
+		path, id, kind, encoding string
+		from                     embed.FS
+		name                     string
+	}{
+		{"/page.css", "docsStyle", "text/css", "", docsFiles, "docs/page.css"},
+		{"/page.js", "docsScript", "text/javascript", "", docsFiles, "docs/page.js"},
+		{"/swagger-ui.css", "docsSwaggerStyle", "text/css", "gzip", static.FS, "swagger-ui.css.gz"},
+		{"/swagger-ui.js", "docsSwaggerScript", "text/javascript", "gzip", static.FS, "swagger-ui-bundle.js.gz"},
+	} {
+		Register(d, route(f.path, f.id, time.Hour), func(context.Context, *struct{}) (*fileOutput, error) {
+			body, err := f.from.ReadFile(f.name)
+			return &fileOutput{Type: f.kind + "; charset=utf-8", Encoding: f.encoding, Body: body}, err
+		})
 	}
-	t, err := template.New("docs").Parse(docsPage)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	err = t.Execute(&b, struct{ Name, Configuration string }{d.Name, string(configuration)})
-	return b.Bytes(), err
 }
