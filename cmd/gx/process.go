@@ -26,6 +26,7 @@ import (
 	"gxcoin.money/gx/internal/projector"
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/internal/service"
+	"gxcoin.money/gx/internal/service/door"
 	"gxcoin.money/gx/internal/service/people"
 	"gxcoin.money/gx/internal/submitter"
 )
@@ -234,7 +235,7 @@ func (s *process) sealPlain(ctx context.Context, pool *pgxpool.Pool, ring *seale
 }
 
 // doors starts services, each on its listener.
-func (s *process) doors(ctx context.Context, f *front, k keys, listeners map[string]net.Listener) error {
+func (s *process) doors(ctx context.Context, f *front, o frontSettings, k keys, listeners map[string]net.Listener) error {
 	ring, err := k.ring()
 	if err != nil {
 		return err
@@ -244,11 +245,19 @@ func (s *process) doors(ctx context.Context, f *front, k keys, listeners map[str
 			return err
 		}
 	}
+	atWork := int(o.MaxRequests)
+	if atWork == 0 {
+		atWork = door.WorkPerConnection * int(f.pool.Config().MaxConns)
+	}
+	admission, err := httpkit.NewAdmission(atWork, s.ops.Registry())
+	if err != nil {
+		return err
+	}
 	watcher := new(readmodel.Watcher)
 	deps := service.Deps{
 		Pool: f.pool, Outbox: f.outbox, Watcher: watcher, Clock: clock.System, Log: s.log, Registerer: s.ops.Registry(),
 		Keys: token.NewKeySet(f.pool, clock.System), Passwords: password.New(password.Options{}), Pepper: []byte(k.pepper.Reveal()), Fields: ring,
-		Version: s.build.Version, Commit: s.build.Commit, Draining: s.ops.Draining,
+		Admission: admission, MaxBacklog: int(o.MaxBacklog), Version: s.build.Version, Commit: s.build.Commit, Draining: s.ops.Draining,
 	}
 	if k.token != "" {
 		signer, err := token.NewSigner([]byte(k.token.Reveal()), clock.System)

@@ -71,7 +71,7 @@ func (u *up) startProcesses(ctx context.Context, listeners map[string]net.Listen
 		if err := l.Close(); err != nil {
 			return err
 		}
-		if err := u.spawn(d.Name, stageDoors, i+1, "serve", d.Name, "--listen="+l.Addr().String()); err != nil {
+		if err := u.spawn(d.Name, stageDoors, i+1, append([]string{"serve", d.Name, "--listen=" + l.Addr().String()}, u.frontSettings.arguments()...)...); err != nil {
 			return err
 		}
 	}

@@ -52,12 +52,13 @@ func (r roleSettings) runRole(ctx context.Context, p *program, name string, plac
 }
 
 type serveCmd struct {
-	Name         string        `arg:"" enum:"${services}" help:"One of ${enum}."`
-	Listen       config.Listen `placeholder:"HOST:PORT" help:"Where the service listens. By default 127.0.0.1 and its own port, 3001 to 3007."`
-	TokenKey     config.Secret `placeholder:"PEM" help:"Key that signs access tokens, Ed25519 in PKCS#8 PEM. Needed by identity and admin."`
-	Pepper       config.Secret `placeholder:"KEY" help:"Key of the hashes by which people are found and kept unique, 32 bytes or more. Needed by identity and admin."`
-	FieldKeys    config.Secret `placeholder:"KEYS" help:"Keys that seal personal data, as gx key field prints them: the first seals, all open. Needed by identity, admin and tokenomics; the others show no names without."`
-	roleSettings `embed:""`
+	Name          string        `arg:"" enum:"${services}" help:"One of ${enum}."`
+	Listen        config.Listen `placeholder:"HOST:PORT" help:"Where the service listens. By default 127.0.0.1 and its own port, 3001 to 3007."`
+	TokenKey      config.Secret `placeholder:"PEM" help:"Key that signs access tokens, Ed25519 in PKCS#8 PEM. Needed by identity and admin."`
+	Pepper        config.Secret `placeholder:"KEY" help:"Key of the hashes by which people are found and kept unique, 32 bytes or more. Needed by identity and admin."`
+	FieldKeys     config.Secret `placeholder:"KEYS" help:"Keys that seal personal data, as gx key field prints them: the first seals, all open. Needed by identity, admin and tokenomics; the others show no names without."`
+	roleSettings  `embed:""`
+	frontSettings `embed:""`
 }
 
 // Validate says which secrets are missing.
@@ -95,7 +96,7 @@ func (c serveCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return err
 		}
-		return s.doors(ctx, f, keys{c.TokenKey, c.Pepper, c.FieldKeys}, map[string]net.Listener{c.Name: l})
+		return s.doors(ctx, f, c.frontSettings, keys{c.TokenKey, c.Pepper, c.FieldKeys}, map[string]net.Listener{c.Name: l})
 	})
 }
 

@@ -50,6 +50,7 @@ type upCmd struct {
 	fabricSettings   `embed:""`
 	guardSettings    `embed:""`
 	scheduleSettings `embed:""`
+	frontSettings    `embed:""`
 }
 
 // up is a run of "gx up".
@@ -218,7 +219,7 @@ func (u *up) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := u.doors(ctx, f, k, listeners); err != nil {
+	if err := u.doors(ctx, f, u.frontSettings, k, listeners); err != nil {
 		return err
 	}
 	u.console.finish(fmt.Sprintf("%d are listening", len(listeners)))

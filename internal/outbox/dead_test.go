@@ -142,6 +142,11 @@ func TestStats(t *testing.T) {
 	if got.Depth() != 6 {
 		t.Errorf("depth %d", got.Depth())
 	}
+	for most, want := range map[int]int{5: 5, 6: 6, 7: 6} {
+		if n, err := Open(t.Context(), r.leaders, most); err != nil || n != want {
+			t.Errorf("%d of at most %d are open, want %d, error %v", n, most, want, err)
+		}
+	}
 }
 
 // What is finished goes after its time, in chunks; what is not, or what an

@@ -23,6 +23,17 @@ type Stats struct {
 // Depth is the number of commands that are not finished.
 func (s Stats) Depth() int { return s.Pending + s.Locked + s.Retry }
 
+// Open counts the commands that are not finished, but no more than most.
+func Open(ctx context.Context, db postgres.DB, most int) (n int, err error) {
+	if err := db.QueryRow(ctx, `
+		SELECT count(*) FROM (
+			SELECT FROM app.commands WHERE state = 'PENDING' UNION ALL
+			SELECT FROM app.commands WHERE state IN ('LOCKED', 'RETRY') LIMIT $1) AS open`, most).Scan(&n); err != nil {
+		return 0, fmt.Errorf("outbox: count what is open: %w", err)
+	}
+	return n, nil
+}
+
 // ReadStats counts the queue.
 func ReadStats(ctx context.Context, db postgres.DB) (s Stats, err error) {
 	err = db.QueryRow(ctx, `

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"gxcoin.money/gx/internal/outbox"
+	"gxcoin.money/gx/internal/platform/httpkit"
 	"gxcoin.money/gx/internal/platform/password"
 	"gxcoin.money/gx/internal/platform/pgtest"
 	"gxcoin.money/gx/internal/platform/problem"
@@ -84,6 +85,9 @@ func newSystem(t testing.TB, change ...func(*service.Deps)) *system {
 		Log: slog.New(slog.NewJSONHandler(s.log, nil)), Registerer: prometheus.NewRegistry(),
 		Keys: token.NewKeySet(pool, s.clock), Signer: s.signer, Passwords: s.hasher, Pepper: bytes.Repeat([]byte("p"), 32),
 		Limits: door.Limits{}, Version: "test", Draining: s.drain.Load,
+	}
+	if s.deps.Admission, err = httpkit.NewAdmission(1000, nil); err != nil {
+		t.Fatal(err)
 	}
 	for _, c := range change {
 		c(&s.deps)

@@ -22,6 +22,8 @@ type Exchange struct {
 	path    string
 	base    context.Context // of the connection, without the bounds of a request
 	streams bool            // the answer goes on for as long as the client likes
+
+	admission *Admission // by which it is at work; nil when it isn't counted
 }
 
 type exchangeKey struct{}
@@ -46,6 +48,16 @@ func (x *Exchange) Problem(ctx context.Context, err error) *problem.Problem {
 		x.Log.Log(ctx, level, "request failed", "requestId", x.RequestID, "traceId", x.Trace.ID(), "code", p.Code, "err", cause)
 	}
 	return p.At(x.path, x.RequestID)
+}
+
+// Wait runs f, in which the request waits for others than this process: its client,
+// the ledger. Meanwhile it is not at work, see Admission.
+func (x *Exchange) Wait(f func()) {
+	if x.admission == nil {
+		f()
+		return
+	}
+	x.admission.wait(f)
 }
 
 // WriteProblem answers a request with err outside the OpenAPI framework.

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gxcoin.money/gx/internal/outbox"
+	"gxcoin.money/gx/internal/platform/httpkit"
 	"gxcoin.money/gx/internal/platform/problem"
 	"gxcoin.money/gx/internal/readmodel"
 	"gxcoin.money/gx/protocol/event"
@@ -113,7 +114,7 @@ func (d *Door) await(ctx context.Context, id uuid.UUID) (c outbox.Command, final
 	if final = view(c).final(); final || d.Watcher == nil {
 		return c, final, nil
 	}
-	_, err = d.Watcher.Wait(ctx, d.Pool, id.String())
+	httpkit.From(ctx).Wait(func() { _, err = d.Watcher.Wait(ctx, d.Pool, id.String()) })
 	if err != nil && ctx.Err() == nil {
 		return c, false, err
 	}

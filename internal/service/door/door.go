@@ -43,6 +43,9 @@ type Deps struct {
 	Fields     *sealed.Ring     // keys of personal data; identity and admin, and whoever shows names
 	RequireMFA bool             // of staff from ADMIN on
 
+	Admission  *httpkit.Admission // of the process; one of the service's own when nil
+	MaxBacklog int                // of commands that are not finished; DefaultBacklog when zero
+
 	Limiter   ratelimit.Limiter // shared by processes; each counts for itself when nil
 	Limits    Limits            // DefaultLimits when nil
 	Proxies   ratelimit.Proxies // whose X-Forwarded-For is believed; loopback when nil
@@ -67,7 +70,9 @@ type Door struct {
 	problems   []error
 	sessions   *sessionCache
 	operations map[string]Operation
-	freshness  freshness
+	freshness  recent // whether reads are stale
+	backlog    recent // whether there is no room for more commands
+	refused    prometheus.Counter
 	limiters   limiters
 	hub        *hub
 }
@@ -103,7 +108,7 @@ func New(name string, deps Deps, register func(*Door)) (*Handler, error) {
 		return nil, err
 	}
 	d.Index = index
-	if err := d.limit(); err != nil {
+	if err := errors.Join(d.limit(), d.bound()); err != nil {
 		return nil, fmt.Errorf("door %s: %w", name, err)
 	}
 	if deps.Registerer != nil {

@@ -145,7 +145,7 @@ func (r Route) class(who Principal) Class {
 // pace counts a request and tells the client how it stands.
 func (d *Door) pace(hc huma.Context, c call, r Route) error {
 	limits := d.Limits[r.class(c.who)]
-	if c.free || len(limits) == 0 || strings.HasPrefix(r.Path, "//") {
+	if c.free || len(limits) == 0 || r.operational() {
 		return nil
 	}
 	key := c.who.String()
@@ -165,7 +165,7 @@ func (d *Door) pace(hc huma.Context, c call, r Route) error {
 // flood holds back a client that sends whatever it is more than a person could.
 func (d *Door) flood(c call, r Route) error {
 	limits := d.Limits[ClassFlood]
-	if c.free || len(limits) == 0 || strings.HasPrefix(r.Path, "//") {
+	if c.free || len(limits) == 0 || r.operational() {
 		return nil
 	}
 	decision, err := d.limiters.local.Take(context.Background(), ratelimit.Network(c.client), limits...)

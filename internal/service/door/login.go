@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gxcoin.money/gx/internal/platform/httpkit"
 	"gxcoin.money/gx/internal/platform/password"
 	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/internal/platform/problem"
@@ -35,7 +36,10 @@ const (
 // uuid.Nil, which stands for an unknown account, and for a locked one, at the
 // same cost. The attempt counts as a failure until LoggedIn.
 func (d *Door) CheckPassword(ctx context.Context, a Accounts, id uuid.UUID, candidate string) (bool, error) {
-	ok, err := d.Attempt(ctx, a, id, func(hash string) (bool, error) { return d.Passwords.Verify(ctx, hash, candidate) })
+	ok, err := d.Attempt(ctx, a, id, func(hash string) (ok bool, err error) {
+		httpkit.From(ctx).Wait(func() { ok, err = d.Passwords.Verify(ctx, hash, candidate) }) // bounded by itself
+		return ok, err
+	})
 	if errors.Is(err, password.ErrBusy) {
 		return false, problem.Unavailable("login_busy", "Too many logins at the moment; try again.", nil)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"gxcoin.money/gx/internal/platform/postgres"
@@ -131,32 +130,15 @@ func (d *Door) ready(ctx context.Context, _ *struct{}) (*readyOutput, error) {
 // known to be wrong.
 const staleHeader = "GX-Stale"
 
-// freshness keeps for a moment whether reads are stale.
-type freshness struct {
-	asking sync.Mutex
-	until  time.Time // guarded by asking
-	stale  atomic.Bool
-}
-
 // freshFor is how long an answer about the read model is kept.
 const freshFor = time.Second
 
-// stale reports whether reads are stale, as one request a moment finds out for
-// all. While that can't be told it stays what it was.
+// stale reports whether reads are stale.
 func (d *Door) stale(ctx context.Context) bool {
-	f := &d.freshness
-	if f.asking.TryLock() {
-		defer f.asking.Unlock()
-		if now := d.Clock(); !now.Before(f.until) {
-			f.until = now.Add(freshFor)
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
-			defer cancel()
-			if c, err := readmodel.Checkpoint(ctx, d.Pool); err == nil {
-				f.stale.Store(lagOf(c).Status == "stale")
-			}
-		}
-	}
-	return f.stale.Load()
+	return d.freshness.ask(ctx, d.Clock(), freshFor, pingTimeout, func(ctx context.Context) (bool, error) {
+		c, err := readmodel.Checkpoint(ctx, d.Pool)
+		return lagOf(c).Status == "stale", err
+	})
 }
 
 func lagOf(c readmodel.CheckpointState) *lagReport {

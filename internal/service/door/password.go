@@ -10,13 +10,14 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gxcoin.money/gx/internal/audit"
+	"gxcoin.money/gx/internal/platform/httpkit"
 	"gxcoin.money/gx/internal/platform/password"
 	"gxcoin.money/gx/internal/platform/problem"
 )
 
 // HashPassword returns the hash of a new password.
-func (d *Door) HashPassword(ctx context.Context, plain string) (string, error) {
-	hash, err := d.Passwords.Hash(ctx, plain)
+func (d *Door) HashPassword(ctx context.Context, plain string) (hash string, err error) {
+	httpkit.From(ctx).Wait(func() { hash, err = d.Passwords.Hash(ctx, plain) }) // bounded by itself
 	if errors.Is(err, password.ErrBusy) {
 		return "", problem.Unavailable("login_busy", "Too many logins at the moment; try again.", nil)
 	}

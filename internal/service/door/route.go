@@ -65,6 +65,10 @@ func CachePublic(d time.Duration) string {
 	return "public, max-age=" + strconv.Itoa(int(d.Seconds()))
 }
 
+// operational reports whether a route is one for those who operate the service: it
+// answers whatever else there is to do.
+func (r Route) operational() bool { return strings.HasPrefix(r.Path, "//") }
+
 // Register adds a route. What is wrong with it is reported by New.
 func Register[I, O any](d *Door, r Route, handler func(context.Context, *I) (*O, error)) {
 	if err := r.Policy.valid(); err != nil {
@@ -92,6 +96,9 @@ func Register[I, O any](d *Door, r Route, handler func(context.Context, *I) (*O,
 		Responses:     r.responses,
 		Parameters:    r.parameters,
 	}
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
 	if !r.Policy.Public {
 		op.Security = []map[string][]string{{"bearer": {}}}
 	}
@@ -103,6 +110,9 @@ func Register[I, O any](d *Door, r Route, handler func(context.Context, *I) (*O,
 		})
 	}
 	huma.Register(d.api, op, handler)
+	if !r.operational() && !r.Hidden {
+		mayBeUnavailable(op)
+	}
 	if tagged := r.Method == http.MethodGet && r.Cache != "" && !strings.Contains(r.Cache, "no-store"); tagged && !r.Hidden {
 		d.api.OpenAPI().Paths[op.Path].Get.Responses["304"] = &huma.Response{Description: "It is as the ETag in If-None-Match says"}
 	}
@@ -121,6 +131,15 @@ func (d *Door) guard(r Route) func(huma.Context, func(huma.Context)) {
 		cache = "no-store"
 	}
 	return func(hc huma.Context, next func(huma.Context)) {
+		if !r.operational() {
+			request, _ := humago.Unwrap(hc)
+			leave, err := d.Admission.Admit(request)
+			if err != nil {
+				httpkit.Respond(hc, err)
+				return
+			}
+			defer leave()
+		}
 		c, err := d.admit(hc, r)
 		if err != nil {
 			httpkit.Respond(hc, err)

@@ -86,21 +86,33 @@ func (d *Door) stream(hc huma.Context, f Feed) error {
 	ctx, cancel := httpkit.StreamContext(r)
 	defer cancel()
 	out, err := httpkit.NewStream(w, r)
-	for err == nil {
+	if err != nil {
+		return nil // the client is gone
+	}
+	httpkit.From(ctx).Wait(func() { d.follow(ctx, out, f, sub, events, done, last) })
+	return nil
+}
+
+// follow tells events, and what happens after the last of them, until the stream is over.
+func (d *Door) follow(ctx context.Context, out *httpkit.Stream, f Feed, sub *subscriber, events []Event, done bool, last string) {
+	for {
 		for _, e := range events {
-			if err = send(out, e); err != nil {
-				return nil // the client is gone, or too slow
+			if send(out, e) != nil {
+				return // the client is gone, or too slow
 			}
 			last = e.ID
 		}
-		if done || len(events) == 0 && !d.idle(ctx, out, sub, who) {
-			return nil
+		if done || len(events) == 0 && !d.idle(ctx, out, sub) {
+			return
 		}
-		if events, done, err = d.since(ctx, f, last); err != nil && ctx.Err() == nil {
-			d.Log.WarnContext(ctx, "event stream ends", "topic", f.Topic, "err", err)
+		var err error
+		if events, done, err = d.since(ctx, f, last); err != nil {
+			if ctx.Err() == nil {
+				d.Log.WarnContext(ctx, "event stream ends", "topic", f.Topic, "err", err)
+			}
+			return
 		}
 	}
-	return nil
 }
 
 func (d *Door) since(ctx context.Context, f Feed, id string) ([]Event, bool, error) {
@@ -118,7 +130,7 @@ func send(out *httpkit.Stream, e Event) error {
 }
 
 // idle returns true when there may be something new, false when the stream is over.
-func (d *Door) idle(ctx context.Context, out *httpkit.Stream, sub *subscriber, who Principal) bool {
+func (d *Door) idle(ctx context.Context, out *httpkit.Stream, sub *subscriber) bool {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
@@ -126,7 +138,7 @@ func (d *Door) idle(ctx context.Context, out *httpkit.Stream, sub *subscriber, w
 		case <-sub.wake:
 			return true
 		case <-beat.C:
-			if !d.Clock().Before(who.until) || out.Beat() != nil {
+			if !d.Clock().Before(sub.who.until) || out.Beat() != nil {
 				return false
 			}
 		case <-sub.over:

@@ -67,6 +67,9 @@ func (d *Door) Submit(ctx context.Context, s Submission) (*Accepted, error) {
 			Request: s.Request, BreakGlass: s.BreakGlass})
 	}
 	if c.who.Kind != token.Staff {
+		if err := d.room(ctx); err != nil {
+			return nil, err
+		}
 		stored, receipt, err := d.Enqueue(ctx, d.Pool, c.who.String(), c.route, c.key, s)
 		if err != nil {
 			return nil, err
