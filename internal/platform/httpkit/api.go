@@ -164,7 +164,7 @@ func detail(d *huma.ErrorDetail) problem.Field {
 	}
 	if name, ok := strings.CutPrefix(d.Message, "expected required property "); ok {
 		name = strings.TrimSuffix(name, " to be present")
-		code := strings.TrimSuffix(problem.InvalidCode(name), "_invalid") + "_required"
+		code := requiredCode(name)
 		if field != "body" {
 			name = field + "." + name
 		}
@@ -176,9 +176,14 @@ func detail(d *huma.ErrorDetail) problem.Field {
 	case d.Message == "unknown query parameter":
 		return problem.Field{Field: field, Code: "unknown_parameter", Message: "is not a parameter of this route"}
 	case strings.HasPrefix(d.Message, "required "):
-		return problem.Field{Field: field, Code: strings.TrimSuffix(problem.InvalidCode(field), "_invalid") + "_required", Message: "is required"}
+		return problem.Field{Field: field, Code: requiredCode(field), Message: "is required"}
 	}
 	return problem.Field{Field: field, Code: problem.InvalidCode(field), Message: d.Message}
+}
+
+// requiredCode is problem.InvalidCode of a field that is missing.
+func requiredCode(field string) string {
+	return strings.TrimSuffix(problem.InvalidCode(field), "_invalid") + "_required"
 }
 
 // Respond answers a huma request with err.

@@ -9,11 +9,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,11 +19,8 @@ import (
 	"gxcoin.money/gx/internal/platform/problem"
 )
 
-// Limits of a request (api.md 1.13). Bodies are limited by route.
-const (
-	MaxURL         = 8 << 10
-	HandlerTimeout = 15 * time.Second
-)
+// HandlerTimeout bounds the work on a request (api.md 1.13).
+const HandlerTimeout = 15 * time.Second
 
 // Options configures a Handler.
 type Options struct {
@@ -33,6 +28,7 @@ type Options struct {
 	Clock      clock.Clock
 	Registerer prometheus.Registerer
 	Timeout    time.Duration // of one request; HandlerTimeout when zero
+	Origins    Origins       // none when empty
 }
 
 // Handler serves a mux with everything that is the same for every route.
@@ -41,6 +37,7 @@ type Handler struct {
 	log     *slog.Logger
 	clock   clock.Clock
 	timeout time.Duration
+	origins Origins
 	metrics *metrics
 }
 
@@ -53,7 +50,7 @@ func NewHandler(mux *http.ServeMux, o Options) (*Handler, error) {
 	if o.Timeout == 0 {
 		o.Timeout = HandlerTimeout
 	}
-	return &Handler{mux: mux, log: o.Log, clock: o.Clock, timeout: o.Timeout, metrics: m}, nil
+	return &Handler{mux: mux, log: o.Log, clock: o.Clock, timeout: o.Timeout, origins: o.Origins, metrics: m}, nil
 }
 
 // ServeHTTP implements http.Handler.
@@ -89,29 +86,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.finish(r, x, rw, h.clock().Sub(begin))
 	}()
 
-	switch {
-	case len(r.RequestURI) > MaxURL:
-		WriteProblem(rw, r, problem.New(http.StatusRequestURITooLong, "uri_too_long", "The request target is too long."))
-	case !readable(r.URL):
-		WriteProblem(rw, r, problem.New(http.StatusBadRequest, "uri_malformed", "The request target must be UTF-8 without NUL."))
-	default:
-		// A trailing slash names the same resource.
-		if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") {
-			u := *r.URL
-			u.Path, u.RawPath = strings.TrimRight(p, "/"), ""
-			r.URL = &u
-		}
-		h.mux.ServeHTTP(rw, r)
+	if h.origins.share(rw, r) {
+		return
 	}
-}
-
-// readable reports whether what a request target says is text that PostgreSQL holds.
-func readable(u *url.URL) bool {
-	text := u.Path
-	if query, err := url.QueryUnescape(u.RawQuery); err == nil {
-		text += query
+	// A trailing slash names the same resource.
+	if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") {
+		u := *r.URL
+		u.Path, u.RawPath = strings.TrimRight(p, "/"), ""
+		r.URL = &u
 	}
-	return utf8.ValidString(text) && !strings.Contains(text, "\x00")
+	if err := h.checkTarget(r); err != nil {
+		WriteProblem(rw, r, err)
+		return
+	}
+	h.mux.ServeHTTP(rw, r)
 }
 
 func (h *Handler) finish(r *http.Request, x *Exchange, rw *responseWriter, took time.Duration) {
@@ -154,7 +142,7 @@ func secure(h http.Header, r *http.Request, requestID string) {
 	h["Content-Security-Policy"] = []string{"default-src 'none'; frame-ancestors 'none'"}
 	h["Referrer-Policy"] = []string{"no-referrer"}
 	h["Cross-Origin-Resource-Policy"] = []string{"same-origin"}
-	h["Permissions-Policy"] = []string{"()"}
+	h["Permissions-Policy"] = []string{"accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), payment=(), usb=()"}
 	if r.TLS != nil {
 		h["Strict-Transport-Security"] = []string{"max-age=63072000; includeSubDomains; preload"}
 	}
@@ -181,7 +169,7 @@ func (w *responseWriter) WriteHeader(status int) {
 	if w.request.Pattern == "" && w.Header().Get("Content-Type") != problem.MediaType {
 		switch status {
 		case http.StatusNotFound:
-			WriteProblem(w, w.request, problem.New(status, "not_found", "There is nothing at this path."))
+			WriteProblem(w, w.request, errNothing)
 			w.discard = true
 			return
 		case http.StatusMethodNotAllowed:

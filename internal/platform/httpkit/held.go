@@ -7,8 +7,11 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // Of an answer that is held back until it is whole: it gets an entity tag, which a
@@ -34,10 +37,16 @@ func (w *responseWriter) hold(status int) bool {
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-var compressors = sync.Pool{New: func() any {
+var gzips = sync.Pool{New: func() any {
 	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a valid one
 	return z
 }}
+
+// zstds compresses whole answers, many at once.
+var zstds = sync.OnceValue(func() *zstd.Encoder {
+	z, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(maxHeld), zstd.WithLowerEncoderMem(true)) // the options are valid ones
+	return z
+})
 
 // release sends what is held back: the end of the answer, or the beginning of one
 // that is too long.
@@ -69,19 +78,27 @@ func (w *responseWriter) release(whole bool) {
 		w.send(nil)
 		return
 	}
-	if buf.Len() < minCompress || !acceptsGzip(w.request.Header.Values("Accept-Encoding")) {
+	coding := ""
+	if buf.Len() >= minCompress {
+		coding = preferredCoding(w.request.Header.Values("Accept-Encoding"))
+	}
+	if coding == "" {
 		w.send(buf.Bytes())
 		return
 	}
-	h.Set("Content-Encoding", "gzip")
+	h.Set("Content-Encoding", coding)
 	h.Del("Content-Length")
+	if coding == "zstd" {
+		w.send(zstds().EncodeAll(buf.Bytes(), nil))
+		return
+	}
 	w.send(nil)
-	z := compressors.Get().(*gzip.Writer)
+	z := gzips.Get().(*gzip.Writer)
 	z.Reset(w.ResponseWriter)
 	_, _ = z.Write(buf.Bytes()) // whoever does not listen has gone
 	_ = z.Close()
 	z.Reset(io.Discard)
-	compressors.Put(z)
+	gzips.Put(z)
 }
 
 func (w *responseWriter) send(body []byte) {
@@ -104,16 +121,34 @@ func matches(fields []string, tag string) bool {
 	return false
 }
 
-func acceptsGzip(fields []string) bool {
+// codings are the ways to compress, the better first.
+var codings = []string{"zstd", "gzip"}
+
+// preferredCoding returns the one of codings that a client likes best, "" for none.
+func preferredCoding(fields []string) string {
+	weights := map[string]float64{}
 	for _, field := range fields {
 		for part := range strings.SplitSeq(field, ",") {
-			coding, q, _ := strings.Cut(part, ";")
-			if coding = strings.TrimSpace(coding); !strings.EqualFold(coding, "gzip") && coding != "*" {
-				continue
+			name, parameter, given := strings.Cut(strings.ToLower(part), ";")
+			weight := 1.0
+			if given {
+				var err error
+				if weight, err = strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(parameter), "q="), 64); err != nil {
+					weight = 0
+				}
 			}
-			q = strings.ReplaceAll(q, " ", "")
-			return strings.Trim(strings.TrimPrefix(strings.ToLower(q), "q="), "0.") != "" || q == ""
+			weights[strings.TrimSpace(name)] = weight
 		}
 	}
-	return false
+	best, most := "", 0.0
+	for _, name := range codings {
+		weight, named := weights[name]
+		if !named {
+			weight = weights["*"]
+		}
+		if weight > most {
+			best, most = name, weight
+		}
+	}
+	return best
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
 	"gxcoin.money/gx/internal/platform/clock"
 	"gxcoin.money/gx/internal/platform/httpkit"
 )
@@ -78,6 +80,25 @@ func TestETag(t *testing.T) {
 	}
 }
 
+func decompress(coding string, r io.Reader) ([]byte, error) {
+	switch coding {
+	case "gzip":
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(z)
+	case "zstd":
+		z, err := zstd.NewReader(r)
+		if err != nil {
+			return nil, err
+		}
+		defer z.Close()
+		return io.ReadAll(z)
+	}
+	return io.ReadAll(r)
+}
+
 func TestCompression(t *testing.T) {
 	long := `{"a":"` + strings.Repeat("0123456789|", 300) + `"}`
 	huge := `{"a":"` + strings.Repeat("0123456789|", 200_000) + `"}`
@@ -85,21 +106,27 @@ func TestCompression(t *testing.T) {
 	for name, tc := range map[string]struct {
 		method, body, accept string
 		header               []string
-		zipped               bool
+		coding               string
 	}{
-		"long":           {"GET", long, "br, gzip", asJSON, true},
-		"any":            {"GET", long, "*", asJSON, true},
-		"weighed":        {"GET", long, "gzip;q=0.5", asJSON, true},
-		"refused":        {"GET", long, "gzip;q=0", asJSON, false},
-		"refused long":   {"GET", long, "gzip; q=0.000", asJSON, false},
-		"not asked":      {"GET", long, "", asJSON, false},
-		"other":          {"GET", long, "br", asJSON, false},
-		"short":          {"GET", `{"a":1}`, "gzip", asJSON, false},
-		"too long":       {"GET", huge, "gzip", asJSON, false},
-		"with tokens":    {"POST", long, "gzip", asJSON, false},
-		"picture":        {"GET", long, "gzip", []string{"Content-Type", "image/png"}, false},
-		"compressed":     {"GET", long, "gzip", []string{"Content-Type", "text/javascript", "Content-Encoding", "identity"}, false},
-		"to be streamed": {"GET", long, "gzip", []string{"Content-Type", "text/event-stream"}, false},
+		"long":           {"GET", long, "br, gzip", asJSON, "gzip"},
+		"browser":        {"GET", long, "gzip, deflate, br, zstd", asJSON, "zstd"},
+		"any":            {"GET", long, "*", asJSON, "zstd"},
+		"any other":      {"GET", long, "zstd;q=0, *", asJSON, "gzip"},
+		"weighed":        {"GET", long, "gzip;q=0.5", asJSON, "gzip"},
+		"preferred":      {"GET", long, "zstd; q=0.5, GZIP; Q=0.9", asJSON, "gzip"},
+		"equal":          {"GET", long, "gzip;q=0.5, zstd;q=0.5", asJSON, "zstd"},
+		"refused":        {"GET", long, "gzip;q=0", asJSON, ""},
+		"refused long":   {"GET", long, "gzip; q=0.000", asJSON, ""},
+		"all refused":    {"GET", long, "*;q=0", asJSON, ""},
+		"no weight":      {"GET", long, "gzip;q=x", asJSON, ""},
+		"not asked":      {"GET", long, "", asJSON, ""},
+		"other":          {"GET", long, "br, identity", asJSON, ""},
+		"short":          {"GET", `{"a":1}`, "gzip, zstd", asJSON, ""},
+		"too long":       {"GET", huge, "gzip, zstd", asJSON, ""},
+		"with tokens":    {"POST", long, "gzip, zstd", asJSON, ""},
+		"picture":        {"GET", long, "gzip, zstd", []string{"Content-Type", "image/png"}, ""},
+		"compressed":     {"GET", long, "gzip, zstd", []string{"Content-Type", "text/javascript", "Content-Encoding", "identity"}, "identity"},
+		"to be streamed": {"GET", long, "gzip, zstd", []string{"Content-Type", "text/event-stream"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var header []string
@@ -107,19 +134,13 @@ func TestCompression(t *testing.T) {
 				header = []string{"Accept-Encoding", tc.accept}
 			}
 			w := ask(answering(t, tc.method, tc.body, tc.header...), tc.method, header...)
-			var body io.Reader = w.Body
-			if zipped := w.Header().Get("Content-Encoding") == "gzip"; zipped != tc.zipped {
-				t.Fatalf("compressed: %t", zipped)
-			} else if zipped {
-				if w.Body.Len() > len(tc.body)/4 {
-					t.Errorf("%d bytes of %d", w.Body.Len(), len(tc.body))
-				}
-				var err error
-				if body, err = gzip.NewReader(w.Body); err != nil {
-					t.Fatal(err)
-				}
+			if coding := w.Header().Get("Content-Encoding"); coding != tc.coding {
+				t.Fatalf("compressed as %q", coding)
 			}
-			got, err := io.ReadAll(body)
+			if n := w.Body.Len(); (tc.coding == "gzip" || tc.coding == "zstd") && n > len(tc.body)/4 {
+				t.Errorf("%d bytes of %d", n, len(tc.body))
+			}
+			got, err := decompress(tc.coding, w.Body)
 			if err != nil || string(got) != strings.ReplaceAll(tc.body, "|", "") {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}

@@ -51,6 +51,11 @@ func newFixture(t *testing.T) fixture {
 		}) (*struct{ Body thing }, error) {
 			return &struct{ Body thing }{in.Body}, nil
 		})
+	huma.Register(api, huma.Operation{OperationID: "part", Method: http.MethodPost, Path: "/things/{id}/parts"}, func(context.Context, *struct {
+		ID int `path:"id"`
+	}) (*struct{}, error) {
+		return nil, nil
+	})
 	huma.Register(api, huma.Operation{OperationID: "fail", Method: http.MethodGet, Path: "/fail/{how}"},
 		func(ctx context.Context, in *struct {
 			How string `path:"how"`
@@ -114,6 +119,12 @@ func TestBadRequests(t *testing.T) {
 		"query":              {target: "/things/1?limit=0", body: `{"amount":"5"}`, status: 400, code: "limit_invalid", field: "limit"},
 		"query not a number": {target: "/things/1?limit=1e2", body: `{"amount":"5"}`, status: 400, code: "limit_invalid", field: "limit"},
 		"unknown query":      {target: "/things/1?colour=red", body: `{"amount":"5"}`, status: 400, code: "unknown_parameter", field: "colour"},
+		"no id":              {target: "/things//parts", body: `{}`, status: 400, code: "id_required", field: "id"},
+		"no id, no end":      {target: "/things//parts/", body: `{}`, status: 400, code: "id_required", field: "id"},
+		"no part":            {target: "/things/1//", body: `{"amount":"1.5"}`, status: 400, code: "amount_invalid", field: "amount"}, // slashes at the end
+		"empty segments":     {target: "/things//", body: `{}`, status: 404, code: "not_found"},
+		"doubled slash":      {target: "//things/1", body: `{}`, status: 404, code: "not_found"},
+		"relative":           {target: "/things/../things/1", body: `{}`, status: 404, code: "not_found"},
 		"no route":           {target: "/nothing", status: 404, code: "not_found"},
 		"method":             {method: "DELETE", status: 405, code: "method_not_allowed"},
 		"long target":        {target: "/things/" + strings.Repeat("1", 9000), status: 414, code: "uri_too_long"},
@@ -165,6 +176,11 @@ func TestGoodRequest(t *testing.T) {
 		for _, name := range []string{"X-Content-Type-Options", "Content-Security-Policy", "Referrer-Policy", "X-Request-Id"} {
 			if w.Header().Get(name) == "" {
 				t.Errorf("%s is missing", name)
+			}
+		}
+		for feature := range strings.SplitSeq(w.Header().Get("Permissions-Policy"), ", ") {
+			if name, list, _ := strings.Cut(feature, "="); list != "()" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz-") != "" {
+				t.Errorf("Permissions-Policy: %q", feature)
 			}
 		}
 	}

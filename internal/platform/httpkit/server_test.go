@@ -39,9 +39,9 @@ func serve(t *testing.T, h http.HandlerFunc) (address string, stop func()) {
 	return l.Addr().String(), stop
 }
 
-// TestNoRequestIsResetByAStop stops a server with 32 requests in flight and as
+// TestD59NoRequestIsResetByAStop stops a server with 32 requests in flight and as
 // many idle connections: every request is answered in full.
-func TestNoRequestIsResetByAStop(t *testing.T) {
+func TestD59NoRequestIsResetByAStop(t *testing.T) {
 	const requests = 32
 	var entered sync.WaitGroup
 	entered.Add(requests)
