@@ -9,6 +9,7 @@ package gxid
 import (
 	"crypto/sha1"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -109,6 +110,19 @@ func Parse(s string) (ID, error) {
 	}
 	id.Born = time.Unix(epochUnix+n*secondsPerDay, 0).UTC()
 	return id, nil
+}
+
+// Canonical returns an id that is written without its spaces, or with others,
+// with them. Any other text is returned as it is.
+func Canonical(s string) string {
+	compact := strings.ReplaceAll(s, " ", "")
+	if len(compact) != length-4 {
+		return s
+	}
+	if id := compact[:2] + " " + compact[2:5] + " " + compact[5:11] + " " + compact[11:16] + " " + compact[16:]; wellFormed(id) {
+		return id
+	}
+	return s
 }
 
 // wellFormed reports whether s matches

@@ -177,7 +177,7 @@ type failing struct{ err error }
 func (r failing) Read([]byte) (int, error) { return 0, r.err }
 
 // Draws that would favour some ids are repeated; the others are used as they are.
-func TestUniform(t *testing.T) {
+func TestD47Uniform(t *testing.T) {
 	const n = 26 * 26 * 26 * 26 * 10_000
 	bytesOf := func(draws ...uint64) *bytes.Reader {
 		var b []byte
@@ -306,5 +306,17 @@ func BenchmarkParse(b *testing.B) {
 func TestParseDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _, _ = Parse(known) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestCanonical(t *testing.T) {
+	for in, want := range map[string]string{
+		known: known, strings.ReplaceAll(known, " ", ""): known, "  " + strings.ReplaceAll(known, " ", "   "): known,
+		"": "", "LK": "LK", strings.ToLower(strings.ReplaceAll(known, " ", "")): strings.ToLower(strings.ReplaceAll(known, " ", "")),
+		"alpine-bakery-of-bern": "alpine-bakery-of-bern", "abcdefghijklmnopqrst": "abcdefghijklmnopqrst", "SYSTEM_USER_GENESIS_P": "SYSTEM_USER_GENESIS_P",
+	} {
+		if got := Canonical(in); got != want {
+			t.Errorf("Canonical(%q) = %q, want %q", in, got, want)
+		}
 	}
 }
