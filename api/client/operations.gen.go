@@ -743,6 +743,20 @@ type Assessment struct {
 	TreasuryID    string `json:"treasuryId"`
 }
 
+// AuditAnchor defines model for AuditAnchor.
+type AuditAnchor struct {
+	// At When the ledger was told
+	//
+	// Examples: 2026-01-02T15:04:05.000Z
+	At time.Time `json:"at,omitempty,omitzero"`
+
+	// ID The last record whose hash the ledger holds; absent before the first
+	ID string `json:"id,omitempty,omitzero"`
+
+	// Since How many records were sealed after it
+	Since int64 `json:"since"`
+}
+
 // AuditBreak defines model for AuditBreak.
 type AuditBreak struct {
 	ID     string `json:"id"`
@@ -782,7 +796,8 @@ type AuditEntry struct {
 
 // AuditReport defines model for AuditReport.
 type AuditReport struct {
-	Break AuditBreak `json:"break,omitempty,omitzero"`
+	Anchor AuditAnchor `json:"anchor"`
+	Break  AuditBreak  `json:"break,omitempty,omitzero"`
 
 	// Head The last record that is proved: keep it, and hand it to a later verification
 	Head string `json:"head"`
@@ -862,13 +877,37 @@ type CalculationType string
 
 // ChangeStaffRequest defines model for ChangeStaffRequest.
 type ChangeStaffRequest struct {
-	DisplayName string `json:"displayName,omitempty,omitzero"`
-	Email       string `json:"email,omitempty,omitzero"`
-	IsActive    bool   `json:"isActive,omitempty,omitzero"`
-	Reason      string `json:"reason,omitempty,omitzero"`
+	DisplayName *string `json:"displayName,omitempty"`
+	Email       *string `json:"email,omitempty"`
+	IsActive    *bool   `json:"isActive,omitempty"`
+	Reason      string  `json:"reason,omitempty,omitzero"`
 
 	// Renew Invite them again: a new password and no second factor. Excludes the rest
 	Renew bool `json:"renew,omitempty,omitzero"`
+}
+
+// ChangeUserRequest defines model for ChangeUserRequest.
+type ChangeUserRequest struct {
+	// DateOfBirth Examples: 1990-12-10
+	DateOfBirth *string `json:"dateOfBirth,omitempty"`
+	FirstName   *string `json:"firstName,omitempty"`
+
+	// Gender Examples: FEMALE
+	Gender   *string `json:"gender,omitempty"`
+	LastName *string `json:"lastName,omitempty"`
+
+	// NationalityCountryCode Examples: CH
+	NationalityCountryCode *string `json:"nationalityCountryCode,omitempty"`
+
+	// PhoneNum Empty: none any more
+	//
+	// Examples: +41791234567
+	PhoneNum *string `json:"phoneNum,omitempty"`
+}
+
+// ChangeUserResponse defines model for ChangeUserResponse.
+type ChangeUserResponse struct {
+	Profile Profile `json:"profile"`
 }
 
 // CodeRequest defines model for CodeRequest.
@@ -1001,6 +1040,33 @@ type CreateStaffRequest struct {
 
 // CreateStaffRequestRole defines model for CreateStaffRequest.Role.
 type CreateStaffRequestRole string
+
+// CreateUserRequest defines model for CreateUserRequest.
+type CreateUserRequest struct {
+	// Email Examples: ada@example.org
+	Email string `json:"email"`
+
+	// FirstName Examples: Ada
+	FirstName string `json:"firstName"`
+
+	// LastName Examples: Lovelace
+	LastName string `json:"lastName"`
+
+	// NationalityCountryCode Examples: CH
+	NationalityCountryCode string `json:"nationalityCountryCode,omitempty,omitzero"`
+
+	// Password At least 10 characters with upper and lower case and a digit
+	Password string `json:"password"`
+
+	// PhoneNum Examples: +41791234567
+	PhoneNum string `json:"phoneNum,omitempty,omitzero"`
+}
+
+// CreateUserResponse defines model for CreateUserResponse.
+type CreateUserResponse struct {
+	Message   string `json:"message"`
+	ProfileID string `json:"profileId"`
+}
 
 // DashboardResponse defines model for DashboardResponse.
 type DashboardResponse struct {
@@ -2785,7 +2851,7 @@ type TaxApplyRequest struct {
 	AccountID string `json:"accountId"`
 
 	// TaxRateBps When given, the rate that you expect: the ledger charges that of the balance
-	TaxRateBps int64 `json:"taxRateBps,omitempty,omitzero"`
+	TaxRateBps *int64 `json:"taxRateBps,omitempty"`
 }
 
 // Terms defines model for Terms.
@@ -3038,6 +3104,11 @@ type Vote struct {
 // VoteResponse defines model for VoteResponse.
 type VoteResponse struct {
 	Vote Vote `json:"vote"`
+}
+
+// WalletsResponse defines model for WalletsResponse.
+type WalletsResponse struct {
+	Wallets []Balance `json:"wallets"`
 }
 
 // ListApprovalsParams defines parameters for ListApprovals.
@@ -4496,6 +4567,14 @@ func (c *Client) QuoteTransfer(ctx context.Context, body TransferQuoteRequest, o
 	}, options)
 }
 
+// GetTransferStatus: How far a command has come; waits with Prefer: wait=N (GET /api/v1/transfers/{commandId}/status).
+func (c *Client) GetTransferStatus(ctx context.Context, commandID string, options ...Option) (CommandView, error) {
+	return call[CommandView](ctx, c, request{
+		service: "tokenomics", method: http.MethodGet, public: false,
+		path: path("/api/v1/transfers/%s/status", commandID),
+	}, options)
+}
+
 // GetTreasury: A national treasury (GET /api/v1/treasury/{countryCode}/balance).
 func (c *Client) GetTreasury(ctx context.Context, countryCode string, options ...Option) (TreasuryResponse, error) {
 	return call[TreasuryResponse](ctx, c, request{
@@ -4510,6 +4589,15 @@ func (c *Client) ListTreasuryTransactions(ctx context.Context, countryCode strin
 		service: "tokenomics", method: http.MethodGet, public: false,
 		path:  path("/api/v1/treasury/%s/transactions", countryCode),
 		query: values("cursor", query.Cursor, "limit", query.Limit, "type", query.Type, "counterparty", query.Counterparty, "from", query.From, "to", query.To, "minAmount", query.MinAmount, "maxAmount", query.MaxAmount),
+	}, options)
+}
+
+// CreateUser: Register a person, who then logs in (POST /api/v1/users).
+func (c *Client) CreateUser(ctx context.Context, body CreateUserRequest, options ...Option) (CreateUserResponse, error) {
+	return call[CreateUserResponse](ctx, c, request{
+		service: "identity", method: http.MethodPost, public: true,
+		path: "/api/v1/users",
+		body: body,
 	}, options)
 }
 
@@ -4552,6 +4640,15 @@ func (c *Client) GetUser(ctx context.Context, profileID string, options ...Optio
 	return call[UserResponse](ctx, c, request{
 		service: "identity", method: http.MethodGet, public: false,
 		path: path("/api/v1/users/%s", profileID),
+	}, options)
+}
+
+// ChangeUser: Change your profile (PATCH /api/v1/users/{profileId}).
+func (c *Client) ChangeUser(ctx context.Context, profileID string, body ChangeUserRequest, options ...Option) (ChangeUserResponse, error) {
+	return call[ChangeUserResponse](ctx, c, request{
+		service: "identity", method: http.MethodPatch, public: false,
+		path: path("/api/v1/users/%s", profileID),
+		body: body,
 	}, options)
 }
 
@@ -4647,6 +4744,14 @@ func (c *Client) GetVelocityTaxSchedule(ctx context.Context, options ...Option) 
 	return call[VelocityResponse](ctx, c, request{
 		service: "tax", method: http.MethodGet, public: true,
 		path: "/api/v1/velocity-tax/schedule",
+	}, options)
+}
+
+// ListWallets: Your wallets: none before you are on the ledger (GET /api/v1/wallets).
+func (c *Client) ListWallets(ctx context.Context, options ...Option) (WalletsResponse, error) {
+	return call[WalletsResponse](ctx, c, request{
+		service: "tokenomics", method: http.MethodGet, public: false,
+		path: "/api/v1/wallets",
 	}, options)
 }
 

@@ -131,7 +131,7 @@ const changedMove = `WITH gone AS (DELETE FROM app.audit_pending RETURNING *)
 		'\x01', '\x02' FROM gone`
 
 // Whoever changes the chain all the same is found, and where.
-func TestTampering(t *testing.T) {
+func TestD44Tampering(t *testing.T) {
 	for name, tc := range map[string]struct {
 		sql  []string
 		want int64

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,10 +19,11 @@ type Break struct {
 
 // Report is the outcome of a verification.
 type Report struct {
-	Head     Head   // the last record that is proved
-	Anchored int64  // the last record whose head the ledger holds, 0 for none
-	Pending  int    // records that wait to be sealed
-	Break    *Break // nil when the chain is whole
+	Head       Head      // the last record that is proved
+	Anchored   int64     // the last record whose head the ledger holds, 0 for none
+	AnchoredAt time.Time // when the ledger was told
+	Pending    int       // records that wait to be sealed
+	Break      *Break    // nil when the chain is whole
 }
 
 // Verify recomputes the chain from its beginning, on a pool that may read it
@@ -47,7 +49,7 @@ func Verify(ctx context.Context, pool *pgxpool.Pool, kept ...Head) (Report, erro
 			if err != nil {
 				return err
 			}
-			kept, r.Anchored = append(kept, h), a.Sequence
+			kept, r.Anchored, r.AnchoredAt = append(kept, h), a.Sequence, a.At
 		}
 		return r.walk(ctx, tx, append(kept, end))
 	})

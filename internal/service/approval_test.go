@@ -114,7 +114,7 @@ func TestApproval(t *testing.T) {
 }
 
 // However many approve at once, it is done once.
-func TestApprovalExactlyOnce(t *testing.T) {
+func TestD17ApprovalExactlyOnce(t *testing.T) {
 	s := newSystem(t)
 	s.open()
 	_, clerk := s.staff(door.Admin)
@@ -159,7 +159,7 @@ func TestApprovalExactlyOnce(t *testing.T) {
 
 // Every operation that the matrix marks waits for a second person who may decide
 // on it, whoever asks, and is then done once with exactly its payload.
-func TestEveryMarkedOperation(t *testing.T) {
+func TestD17EveryMarkedOperation(t *testing.T) {
 	s := newSystem(t, func(d *service.Deps) { d.CriticalQuorum = 1 })
 	s.open()
 	ada := s.person("Ada", "CH", gx(1))
@@ -231,7 +231,7 @@ func TestEveryMarkedOperation(t *testing.T) {
 	s.admin("POST", "/approvals", owner, map[string]any{"action": "RESUME_SYSTEM", "payload": map[string]any{"x": 1}, "reason": "it has to be done"}).want(t, 400, "x_invalid")
 }
 
-func TestApprovalEnds(t *testing.T) {
+func TestD75ApprovalEnds(t *testing.T) {
 	s := newSystem(t)
 	s.open()
 	clerkID, clerk := s.staff(door.Admin)

@@ -77,8 +77,13 @@ func TestAuditTrail(t *testing.T) {
 	get("/99", auditor).want(t, 404, "not_found")
 
 	report := get("/verify", auditor).want(t, 200, "")
-	if report.at("valid") != true || report.at("pending") != float64(0) || !strings.HasPrefix(report.text("head"), "6:") {
+	if report.at("valid") != true || report.at("pending") != float64(0) || !strings.HasPrefix(report.text("head"), "6:") ||
+		report.at("anchor", "id") != nil || report.at("anchor", "since") != float64(6) {
 		t.Errorf("report %s", report.raw)
+	}
+	s.exec(`INSERT INTO read.audit_anchors (sequence, hash, at) SELECT sequence, encode(hash, 'hex'), $1 FROM app.audit WHERE sequence IN (2, 4)`, s.clock())
+	if a := get("/verify", auditor).want(t, 200, ""); a.text("anchor", "id") != "4" || a.text("anchor", "at") != "2026-03-01T12:00:00.000Z" || a.at("anchor", "since") != float64(2) {
+		t.Errorf("anchored: %s", a.raw)
 	}
 	_, clerk := s.staff(door.Admin)
 	get("/export", clerk).want(t, 403, "forbidden")

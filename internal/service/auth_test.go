@@ -43,7 +43,7 @@ func TestTokensOfTheWrongKind(t *testing.T) {
 	s.call("identity", "GET", "/users/me", ada.bearer, nil).want(t, 401, "token_expired")
 }
 
-func TestSessions(t *testing.T) {
+func TestD07KF69Sessions(t *testing.T) {
 	s := newSystem(t)
 	ada := s.person("Ada", "CH", nil)
 	refresh := func(raw string, header ...string) answer {
@@ -114,7 +114,7 @@ func TestSessions(t *testing.T) {
 	}
 }
 
-func TestLockout(t *testing.T) {
+func TestKF69Lockout(t *testing.T) {
 	s := newSystem(t)
 	s.person("Ada", "CH", nil)
 	login := func(email, password string) answer {

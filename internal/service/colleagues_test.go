@@ -69,7 +69,7 @@ func TestTheSecondPerson(t *testing.T) {
 }
 
 // Whatever the first owner sends at once, one colleague comes of it.
-func TestTheSecondPersonRace(t *testing.T) {
+func TestD57TheSecondPersonRace(t *testing.T) {
 	s := newSystem(t)
 	_, owner := s.staff(door.SuperOwner)
 	var wg sync.WaitGroup

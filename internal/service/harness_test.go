@@ -204,7 +204,7 @@ func (s *system) call(doorName, method, path, bearer string, body any, header ..
 		}
 	} else if contentType == "application/x-ndjson" || strings.HasPrefix(contentType, "text/") { // no JSON
 		return a
-	} else if w.Code == http.StatusNoContent {
+	} else if w.Code == http.StatusNoContent || w.Code == http.StatusNotModified {
 		return a
 	} else if contentType != "application/json" {
 		s.t.Errorf("%s %s: content type %q", method, path, contentType)

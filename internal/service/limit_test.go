@@ -62,7 +62,7 @@ func TestRateLimitHeaders(t *testing.T) {
 }
 
 // A client is who it is, whatever it writes into its headers.
-func TestSpoofedForwardingHeaders(t *testing.T) {
+func TestD29SpoofedForwardingHeaders(t *testing.T) {
 	s := limited(t, "public=3/1m")
 	s.open()
 	get := func(header ...string) answer { return s.call("tokenomics", "GET", "/supply", "", nil, header...) }

@@ -133,7 +133,7 @@ func TestOnboarding(t *testing.T) {
 	}
 }
 
-func TestRegistrationRules(t *testing.T) {
+func TestD50RegistrationRules(t *testing.T) {
 	s := newSystem(t)
 	for name, tc := range map[string]struct{ field, value, code string }{
 		"no at":            {"email", "ada.example.org", "EMAIL_INVALID_FORMAT"},

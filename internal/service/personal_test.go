@@ -58,9 +58,9 @@ func leaks(text string) (found []string) {
 	return found
 }
 
-// TestPersonalDataIsNowhereReadable takes people through every route that knows
+// TestD45PersonalDataIsNowhereReadable takes people through every route that knows
 // them and then looks for what is theirs in the database and the logs.
-func TestPersonalDataIsNowhereReadable(t *testing.T) {
+func TestD45PersonalDataIsNowhereReadable(t *testing.T) {
 	s := newSystem(t)
 	s.open()
 	_, staff := s.staff(door.SuperAdmin)

@@ -151,7 +151,7 @@ func TestStepUp(t *testing.T) {
 }
 
 // Where the house demands a second factor there is nothing to do without one but to enrol it.
-func TestMandatorySecondFactor(t *testing.T) {
+func TestKF69MandatorySecondFactor(t *testing.T) {
 	s := newSystem(t, func(d *service.Deps) { d.RequireMFA = true })
 	_, auditor := s.staff(door.Auditor)
 	s.call("admin", "GET", "/admin/users", auditor, nil).want(t, 200, "")
@@ -269,7 +269,7 @@ func TestStaffProfile(t *testing.T) {
 
 // Six digits cannot be found by trying: a challenge is void after five codes, and
 // the account is locked for longer and longer.
-func TestSecondFactorCannotBeGuessed(t *testing.T) {
+func TestD16KF69SecondFactorCannotBeGuessed(t *testing.T) {
 	s := newSystem(t)
 	id, bearer := s.staff(door.Admin)
 	name := s.username(id)

@@ -24,9 +24,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// TestAuthorisationWalk asks every route as everybody and compares who got in
+// TestD04KF15AuthorisationWalk asks every route as everybody and compares who got in
 // with testdata/authorisation.txt, which people review.
-func TestAuthorisationWalk(t *testing.T) {
+func TestD04KF15AuthorisationWalk(t *testing.T) {
 	s := newSystem(t)
 	s.open()
 	own, other := s.person("Ada", "CH", gx(500)), s.person("Bob", "CH", gx(500))
@@ -139,7 +139,7 @@ func (s *system) command(principal string) string {
 	return id
 }
 
-func TestRouteWithoutPolicyStopsTheStart(t *testing.T) {
+func TestD01RouteWithoutPolicyStopsTheStart(t *testing.T) {
 	s := newSystem(t)
 	for name, p := range map[string]door.Policy{
 		"none":             {},

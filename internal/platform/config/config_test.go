@@ -197,3 +197,15 @@ func TestHash(t *testing.T) {
 		t.Error("the hash tells secrets apart")
 	}
 }
+
+func TestD43KF21Guessable(t *testing.T) {
+	for value, want := range map[config.Secret]bool{
+		"": true, "pppppppppppppppppppppppppppppppp": true, "your-secret-key-of-32-bytes-or-more": true, "abababababababababababababababab": true,
+		"0123456789abcdef0123456789abcdef": true, "CHANGE-ME-CHANGE-ME-CHANGE-ME-32": true, "this is an example, take another!": true,
+		"Jx3pR0vQm8ZtYk1LwUe5Hn7sBf2Gd9Ca": false, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08": false,
+	} {
+		if got := value.Guessable(); got != want {
+			t.Errorf("%q: %t", value.Reveal(), got)
+		}
+	}
+}

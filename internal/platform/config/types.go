@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 const redacted = "[redacted]"
@@ -31,6 +33,19 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // LogValue implements slog.LogValuer.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// Guessable reports whether the value is one that people make up or copy from an
+// example, not one that was drawn at random.
+func (s Secret) Guessable() bool {
+	seen := map[byte]bool{}
+	for i := range len(s) {
+		seen[s[i]] = true
+	}
+	text := strings.ToLower(string(s))
+	return len(seen) < 8 || slices.ContainsFunc(madeUp, func(word string) bool { return strings.Contains(text, word) })
+}
+
+var madeUp = []string{"secret", "password", "changeme", "change-me", "change_me", "example", "default", "0123456789", "abcdefgh", "qwerty"}
 
 // Listen is an address to listen on: HOST:PORT, where an empty host is every
 // interface and port 0 any free one.

@@ -92,7 +92,7 @@ func TestOneProcessAtATime(t *testing.T) {
 	open(t, d.Path).Close()
 }
 
-func TestSecretIsMadeOnceAndKept(t *testing.T) {
+func TestKF36SecretIsMadeOnceAndKept(t *testing.T) {
 	d := open(t, t.TempDir())
 	defer d.Close()
 	made := 0

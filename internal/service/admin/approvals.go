@@ -164,7 +164,7 @@ type askInput struct {
 		TargetResource string `json:"targetResource,omitzero" maxLength:"200"`
 		Payload        object `json:"payload,omitzero" doc:"What is to be done: the payload of the operation"`
 		Reason         string `json:"reason" minLength:"10" maxLength:"1000"`
-	} `name:"ApprovalRequest"`
+	}
 }
 
 // object is a JSON object as it was sent.
@@ -216,7 +216,7 @@ type approvalsOutput struct {
 	Body struct {
 		Approvals  []Approval `json:"approvals"`
 		Pagination Pagination `json:"pagination"`
-	} `name:"Approvals"`
+	}
 }
 
 // Pagination says where a page is in its list.
@@ -263,7 +263,7 @@ func (s admin) approvals(ctx context.Context, in *approvalsInput) (*approvalsOut
 type pendingOutput struct {
 	Body struct {
 		PendingCount int `json:"pendingCount"`
-	} `name:"PendingApprovals"`
+	}
 }
 
 func (s admin) pendingApprovals(ctx context.Context, _ *struct{}) (*pendingOutput, error) {
@@ -306,7 +306,7 @@ type voteInput struct {
 		Decision      string `json:"decision" enum:"APPROVE,REJECT"`
 		Reason        string `json:"reason,omitzero" maxLength:"1000" doc:"Needed to reject"`
 		PayloadDigest string `json:"payloadDigest,omitzero" pattern:"^[0-9a-f]{64}$" doc:"Of what you saw: another request is not approved by mistake"`
-	} `name:"ApprovalVote"`
+	}
 }
 
 type decisionOutput struct {
@@ -314,7 +314,7 @@ type decisionOutput struct {
 		Success  bool     `json:"success"`
 		Message  string   `json:"message"`
 		Approval Approval `json:"approval"`
-	} `name:"ApprovalDecision"`
+	}
 }
 
 func (s admin) vote(ctx context.Context, in *voteInput) (*decisionOutput, error) {
@@ -360,7 +360,7 @@ func (s admin) decided(ctx context.Context, id uuid.UUID, err error) (*decisionO
 type historyOutput struct {
 	Body struct {
 		Data []AuditEntry `json:"data" doc:"Every step, the oldest first"`
-	} `name:"ApprovalHistory"`
+	}
 }
 
 func (s admin) approvalHistory(ctx context.Context, in *approvalInput) (*historyOutput, error) {

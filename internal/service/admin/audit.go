@@ -105,7 +105,7 @@ type auditOutput struct {
 		Data       []AuditEntry `json:"data"`
 		NextCursor string       `json:"nextCursor,omitzero"`
 		HasMore    bool         `json:"hasMore"`
-	} `name:"AuditLog"`
+	}
 }
 
 func (s admin) auditLog(ctx context.Context, in *auditInput) (*auditOutput, error) {
@@ -149,7 +149,15 @@ type AuditReport struct {
 	Valid   bool        `json:"valid"`
 	Head    string      `json:"head" doc:"The last record that is proved: keep it, and hand it to a later verification"`
 	Pending int         `json:"pending" doc:"Records that wait to be sealed"`
+	Anchor  AuditAnchor `json:"anchor"`
 	Break   *AuditBreak `json:"break,omitzero"`
+}
+
+// AuditAnchor says how far the ledger vouches for the chain.
+type AuditAnchor struct {
+	ID    string     `json:"id,omitzero" doc:"The last record whose hash the ledger holds; absent before the first"`
+	At    *door.Time `json:"at,omitzero" doc:"When the ledger was told"`
+	Since int64      `json:"since" doc:"How many records were sealed after it"`
 }
 
 // AuditBreak is the first place where the chain is not what was sealed.
@@ -178,6 +186,11 @@ func (s admin) verifyAudit(ctx context.Context, in *verifyAuditInput) (*verifyAu
 		return nil, err
 	}
 	out := verifyAuditOutput{AuditReport{Valid: r.Break == nil, Head: r.Head.String(), Pending: r.Pending}}
+	a := &out.Body.Anchor
+	a.Since = max(0, r.Head.Sequence-r.Anchored)
+	if r.Anchored > 0 {
+		a.ID, a.At = strconv.FormatInt(r.Anchored, 10), &door.Time{Time: r.AnchoredAt}
+	}
 	if r.Break != nil {
 		out.Body.Break = &AuditBreak{strconv.FormatInt(r.Break.Sequence, 10), r.Break.Reason}
 	}

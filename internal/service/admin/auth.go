@@ -32,7 +32,7 @@ type loginInput struct {
 		Username          string `json:"username" maxLength:"254" doc:"Or e-mail"`
 		Password          string `json:"password" maxLength:"128"`
 		DeviceFingerprint string `json:"deviceFingerprint,omitzero" maxLength:"200"`
-	} `name:"AdminLoginRequest"`
+	}
 }
 
 // Member is a member of staff.
@@ -160,7 +160,7 @@ func (s admin) open(ctx context.Context, a staffRow, challenge []byte) (*loginOu
 type refreshInput struct {
 	Body struct {
 		RefreshToken string `json:"refreshToken" minLength:"1" maxLength:"200"`
-	} `name:"RefreshRequest"`
+	}
 }
 
 type tokensOutput struct{ Body door.Tokens }

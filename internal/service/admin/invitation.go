@@ -55,7 +55,7 @@ type acceptInput struct {
 	Body struct {
 		Invitation string `json:"invitation" maxLength:"200"`
 		Password   string `json:"password" maxLength:"128" doc:"At least 12 characters with upper and lower case, a digit and a special character"`
-	} `name:"AcceptInvitationRequest"`
+	}
 }
 
 var errInvitation = problem.New(http.StatusGone, "invitation_void", "This invitation is not valid, or not any more.")

@@ -39,14 +39,14 @@ var (
 type codeInput struct {
 	Body struct {
 		Code string `json:"code" minLength:"6" maxLength:"40" doc:"Six digits of the authenticator app, or a recovery code"`
-	} `name:"MfaCodeRequest"`
+	}
 }
 
 type verifyInput struct {
 	Body struct {
 		MFAToken string `json:"mfaToken" maxLength:"200"`
 		Code     string `json:"code" minLength:"6" maxLength:"40" doc:"Six digits of the authenticator app, or a recovery code"`
-	} `name:"MfaVerifyRequest"`
+	}
 }
 
 // verifyMFA ends a login whose password was right.
@@ -159,7 +159,7 @@ func (s admin) newRecoveryCodes(ctx context.Context, tx pgx.Tx, id uuid.UUID) ([
 type setupInput struct {
 	Body struct {
 		Password string `json:"password" maxLength:"128" doc:"Again, to be sure that it is you"`
-	} `name:"MfaSetupRequest"`
+	}
 }
 
 type setupOutput struct {
@@ -169,7 +169,7 @@ type setupOutput struct {
 		Secret               string `json:"secret" doc:"To be typed into an authenticator app"`
 		OtpauthURL           string `json:"otpauthUrl" doc:"The same, to be shown as a QR code"`
 		VerificationRequired bool   `json:"verificationRequired" doc:"Enable it with a code next"`
-	} `name:"MfaSetup"`
+	}
 }
 
 func (s admin) setupMFA(ctx context.Context, in *setupInput) (*setupOutput, error) {
@@ -213,7 +213,7 @@ type codesOutput struct {
 		Success     bool     `json:"success"`
 		Message     string   `json:"message"`
 		BackupCodes []string `json:"backupCodes" doc:"Each is good for one login without the app; shown only now"`
-	} `name:"MfaRecoveryCodes"`
+	}
 }
 
 // changeMFA lets change work on the caller's second factor, which is enabled or
@@ -293,7 +293,7 @@ type disableInput struct {
 	Body struct {
 		Password string `json:"password" maxLength:"128"`
 		Code     string `json:"code" minLength:"6" maxLength:"40"`
-	} `name:"MfaDisableRequest"`
+	}
 }
 
 func (s admin) disableMFA(ctx context.Context, in *disableInput) (*doneOutput, error) {

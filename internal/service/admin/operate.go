@@ -26,7 +26,7 @@ type pauseInput struct {
 	Body struct {
 		Reason     string `json:"reason" minLength:"10" maxLength:"500" doc:"Why, for the record"`
 		BreakGlass bool   `json:"breakGlass,omitzero" doc:"An owner's right: pause at once and have it reviewed afterwards"`
-	} `name:"PauseRequest"`
+	}
 }
 
 func (s admin) pause(ctx context.Context, in *pauseInput) (*door.Accepted, error) {
@@ -61,7 +61,7 @@ type setParameterInput struct {
 		ParamID  string `json:"paramId" maxLength:"100" example:"poolDisburseMax"`
 		NewValue string `json:"newValue" maxLength:"100"`
 		Reason   string `json:"reason" minLength:"10" maxLength:"500" doc:"Why, for the record"`
-	} `name:"SetParameterRequest"`
+	}
 }
 
 // setParameter changes one of the parameters that are not for voters.
@@ -87,7 +87,7 @@ type treasuryInput struct {
 	Body struct {
 		CountryCode string `json:"countryCode" pattern:"^[A-Z]{2}$" patternDescription:"a two-letter country code in upper case"`
 		OrgID       string `json:"orgId" maxLength:"64" doc:"The government organization that controls it from then on"`
-	} `name:"ActivateTreasuryRequest"`
+	}
 }
 
 func (s admin) activateTreasury(ctx context.Context, in *treasuryInput) (*door.Accepted, error) {
@@ -113,7 +113,7 @@ func (s admin) activateTreasury(ctx context.Context, in *treasuryInput) (*door.A
 type initializeInput struct {
 	Body struct {
 		CountriesData []countryWeight `json:"countriesData" minItems:"1" maxItems:"300"`
-	} `name:"InitializeCountriesRequest"`
+	}
 }
 
 type countryWeight struct {

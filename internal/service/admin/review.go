@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"gxcoin.money/gx/internal/audit"
 	"gxcoin.money/gx/internal/platform/problem"
 	"gxcoin.money/gx/internal/service/door"
 	"gxcoin.money/gx/internal/service/people"
@@ -140,7 +141,7 @@ func (s admin) review(ctx context.Context, profile uuid.UUID, status people.Stat
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("review kyc: %w", err)
 		}
-		return nil
+		return s.Audit(ctx, tx, audit.Record{Action: audit.Action("KYC_" + kyc), ResourceType: "person", ResourceID: profile.String()})
 	})
 }
 

@@ -31,7 +31,7 @@ type logoutAllOutput struct {
 		Success      bool   `json:"success"`
 		Message      string `json:"message"`
 		RevokedCount int    `json:"revokedCount"`
-	} `name:"LogoutAll"`
+	}
 }
 
 func (s admin) logoutAll(ctx context.Context, _ *struct{}) (*logoutAllOutput, error) {
@@ -46,7 +46,7 @@ type passwordInput struct {
 		CurrentPassword string `json:"currentPassword" maxLength:"128"`
 		NewPassword     string `json:"newPassword" maxLength:"128" doc:"At least 12 characters with upper and lower case, a digit and a special character"`
 		ConfirmPassword string `json:"confirmPassword" maxLength:"128"`
-	} `name:"AdminPasswordRequest"`
+	}
 }
 
 type passwordOutput struct {
@@ -54,7 +54,7 @@ type passwordOutput struct {
 		Success         bool   `json:"success"`
 		Message         string `json:"message"`
 		RequiresRelogin bool   `json:"requiresRelogin"`
-	} `name:"AdminPasswordChange"`
+	}
 }
 
 func (s admin) changePassword(ctx context.Context, in *passwordInput) (*passwordOutput, error) {

@@ -192,7 +192,7 @@ func (s admin) staffAccount(a staffRow) (StaffAccount, error) {
 type staffListOutput struct {
 	Body struct {
 		Data []StaffAccount `json:"data"`
-	} `name:"StaffAccounts"`
+	}
 }
 
 func (s admin) listStaff(ctx context.Context, _ *struct{}) (*staffListOutput, error) {
@@ -236,7 +236,7 @@ type createStaffInput struct {
 		DisplayName string    `json:"displayName,omitzero" maxLength:"100"`
 		Email       string    `json:"email,omitzero" maxLength:"254"`
 		Role        door.Role `json:"role,omitzero" enum:"SUPER_OWNER,SUPER_ADMIN,ADMIN,MODERATOR,DEVELOPER,AUDITOR"`
-	} `name:"CreateStaffRequest"`
+	}
 }
 
 // usernameForm is also that of a staff name on the ledger.
@@ -313,7 +313,7 @@ type changeStaffInput struct {
 		IsActive    *bool   `json:"isActive,omitzero"`
 		Renew       bool    `json:"renew,omitzero" doc:"Invite them again: a new password and no second factor. Excludes the rest"`
 		Reason      string  `json:"reason,omitzero" maxLength:"1000"`
-	} `name:"ChangeStaffRequest"`
+	}
 }
 
 func (s admin) changeStaff(ctx context.Context, in *changeStaffInput) (*door.Accepted, error) {
@@ -356,7 +356,7 @@ type roleInput struct {
 	Body    struct {
 		Role   door.Role `json:"role" enum:"SUPER_OWNER,SUPER_ADMIN,ADMIN,MODERATOR,DEVELOPER,AUDITOR"`
 		Reason string    `json:"reason,omitzero" maxLength:"1000"`
-	} `name:"ChangeStaffRoleRequest"`
+	}
 }
 
 func (s admin) changeRole(ctx context.Context, in *roleInput) (*door.Accepted, error) {

@@ -20,7 +20,7 @@ type freezeInput struct {
 	Body   struct {
 		Reason string `json:"reason" enum:"ADMIN_ACTION,SUSPICIOUS_ACTIVITY,COMPLIANCE_REVIEW,COURT_ORDER,USER_REQUEST,INACTIVITY,DEBT_COLLECTION"`
 		Notes  string `json:"notes,omitzero" maxLength:"1000" doc:"For the record; not on the ledger"`
-	} `name:"FreezeUserRequest"`
+	}
 }
 
 func (s admin) freeze(ctx context.Context, in *freezeInput) (*door.Accepted, error) {
@@ -42,7 +42,7 @@ type unfreezeInput struct {
 	UserID string `path:"userId" doc:"Profile id or GX id"`
 	Body   *struct {
 		Notes string `json:"notes,omitzero" maxLength:"1000" doc:"For the record"`
-	} `name:"UnfreezeUserRequest"`
+	}
 }
 
 func (s admin) unfreeze(ctx context.Context, in *unfreezeInput) (*door.Accepted, error) {
@@ -68,7 +68,7 @@ type standingInput struct {
 	UserID string `path:"userId" doc:"Profile id or GX id"`
 	Body   struct {
 		Reason string `json:"reason" minLength:"10" maxLength:"1000" doc:"Why, for the record"`
-	} `name:"UserStatusRequest"`
+	}
 }
 
 // setStanding returns the handler that asks for a status of a person on the ledger.
@@ -126,7 +126,7 @@ type pendingOnchainOutput struct {
 		Success bool             `json:"success"`
 		Users   []PendingOnchain `json:"users"`
 		Total   int              `json:"total"`
-	} `name:"PendingOnchainUsers"`
+	}
 }
 
 // pendingOnchain lists those who are approved and not on their way, the first
@@ -172,7 +172,7 @@ type frozenOutput struct {
 		Success     bool         `json:"success"`
 		FrozenUsers []FrozenUser `json:"frozenUsers"`
 		Total       int          `json:"total"`
-	} `name:"FrozenUsers"`
+	}
 }
 
 func (s admin) frozen(ctx context.Context, in *frozenInput) (*frozenOutput, error) {

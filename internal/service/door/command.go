@@ -159,19 +159,24 @@ type commandsOutput struct {
 
 // commands adds the routes of commands, which every service has.
 func (d *Door) commands() {
-	one := Route{
-		Method: http.MethodGet, Path: "/commands/{commandId}", ID: "getCommand", Summary: "How far a command has come; waits with Prefer: wait=N",
-		Policy: Policy{Object: Command, Staff: AuditView},
-	}
-	Register(d, one, d.getCommand)
-	one.Path, one.ID = "/commands/{commandId}/status", "getCommandStatus"
-	Register(d, one, d.getCommand)
-	one.Path, one.ID, one.Summary = "/commands/{commandId}/events", "streamCommand", "How far a command comes, as events; ends with it"
-	RegisterStream(d, one, d.commandEvents)
+	d.RegisterStatus("/commands/{commandId}", "getCommand")
+	d.RegisterStatus("/commands/{commandId}/status", "getCommandStatus")
+	RegisterStream(d, Route{
+		Method: http.MethodGet, Path: "/commands/{commandId}/events", ID: "streamCommand", Summary: "How far a command comes, as events; ends with it",
+		Policy: statusPolicy,
+	}, d.commandEvents)
 	Register(d, Route{
 		Method: http.MethodGet, Path: "/commands", ID: "listCommands", Summary: "Your own commands, newest first",
 		Policy: Policy{Customer: true, Staff: SystemStatusRead},
 	}, d.listCommands)
+}
+
+// statusPolicy is of what tells about one command.
+var statusPolicy = Policy{Object: Command, Staff: AuditView}
+
+// RegisterStatus adds a route that tells how far {commandId} has come.
+func (d *Door) RegisterStatus(path, id string) {
+	Register(d, Route{Method: http.MethodGet, Path: path, ID: id, Summary: "How far a command has come; waits with Prefer: wait=N", Policy: statusPolicy}, d.getCommand)
 }
 
 func (d *Door) getCommand(ctx context.Context, in *commandInput) (*commandOutput, error) {

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -50,6 +51,7 @@ type Deps struct {
 	Limits    Limits            // DefaultLimits when nil
 	Proxies   ratelimit.Proxies // whose X-Forwarded-For is believed; loopback when nil
 	Unlimited []netip.Prefix    // clients without limits; loopback when nil
+	Origins   httpkit.Origins   // whose pages may use the API from a browser
 
 	// CriticalQuorum is how many others have to approve what is critical; one when zero.
 	CriticalQuorum int
@@ -98,6 +100,9 @@ func New(name string, deps Deps, register func(*Door)) (*Handler, error) {
 			return nil, fmt.Errorf("door %s: %w", name, err)
 		}
 	}
+	if err := deps.Origins.Validate(); err != nil {
+		return nil, fmt.Errorf("door %s: %w", name, err)
+	}
 	deps.Log = deps.Log.With("service", name)
 	if deps.Registerer != nil {
 		deps.Registerer = prometheus.WrapRegistererWith(prometheus.Labels{"service": name}, deps.Registerer)
@@ -117,11 +122,28 @@ func New(name string, deps Deps, register func(*Door)) (*Handler, error) {
 			return nil, fmt.Errorf("door %s: register metrics: %w", name, err)
 		}
 	}
-	h, err := httpkit.NewHandler(mux, httpkit.Options{Log: deps.Log, Clock: deps.Clock, Registerer: deps.Registerer})
+	h, err := httpkit.NewHandler(mux, httpkit.Options{Log: deps.Log, Clock: deps.Clock, Registerer: deps.Registerer, Origins: deps.Origins})
 	if err != nil {
 		return nil, fmt.Errorf("door %s: %w", name, err)
 	}
+	deps.Log.Info("protections", d.protections()...)
 	return &Handler{Handler: h, Routes: d.routes}, nil
+}
+
+// protections tells operators what protects the service, as it is and not as it was
+// meant to be.
+func (d *Door) protections() []any {
+	classes := []string{}
+	for class, limits := range d.Limits {
+		if len(limits) > 0 {
+			classes = append(classes, string(class))
+		}
+	}
+	slices.Sort(classes)
+	return []any{
+		"routes", len(d.routes), "rateLimits", classes, "rateLimitsShared", d.Limiter != nil, "unlimitedClients", d.Unlimited, "trustedProxies", d.Proxies,
+		"allowedOrigins", append([]string{}, d.Origins...), "staffSecondFactor", d.RequireMFA, "criticalQuorum", max(1, d.CriticalQuorum), "personalDataSealed", d.Fields != nil,
+	}
 }
 
 // build registers the routes of a service on mux.

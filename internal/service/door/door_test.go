@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 )
 
-func TestMatrix(t *testing.T) {
+func TestD33Matrix(t *testing.T) {
 	// The number of permissions each role holds alone and together with a
 	// second person, counted in the table of the specification.
 	want := map[Role][2]int{

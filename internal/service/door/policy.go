@@ -13,6 +13,7 @@ import (
 
 	"gxcoin.money/gx/internal/platform/problem"
 	"gxcoin.money/gx/internal/platform/token"
+	"gxcoin.money/gx/protocol/gxid"
 )
 
 // Policy says who may use a route. The zero value lets nobody in and stops the
@@ -160,7 +161,7 @@ func (d *Door) owns(ctx context.Context, who Principal, o Object, id string) (bo
 		if parsed, err := uuid.Parse(id); err == nil || id == Me {
 			return id == Me || parsed == who.ID, nil
 		}
-		return d.exists(ctx, `SELECT FROM app.people WHERE profile_id = $1 AND gx_id = $2`, who.ID, id)
+		return d.exists(ctx, `SELECT FROM app.people WHERE profile_id = $1 AND gx_id = $2`, who.ID, gxid.Canonical(id))
 	case Command:
 		parsed, err := uuid.Parse(id)
 		if err != nil {
@@ -174,7 +175,7 @@ func (d *Door) owns(ctx context.Context, who Principal, o Object, id string) (bo
 			WHERE m.pending_tx_id = $1 AND p.profile_id = $2`, id, who.ID)
 	case Account:
 		return d.exists(ctx, `SELECT FROM app.people p WHERE p.profile_id = $2 AND ($1 IN ('me', p.profile_id::text, p.gx_id)
-			OR EXISTS (SELECT FROM read.stakeholders s WHERE s.org_id = $1 AND s.user_id = p.gx_id))`, id, who.ID)
+			OR EXISTS (SELECT FROM read.stakeholders s WHERE s.org_id = $1 AND s.user_id = p.gx_id))`, gxid.Canonical(id), who.ID)
 	case Treasury:
 		return d.exists(ctx, `SELECT FROM read.treasuries t JOIN read.stakeholders s USING (org_id) JOIN app.people p ON p.gx_id = s.user_id
 			WHERE t.country_code = $1 AND p.profile_id = $2`, id, who.ID)

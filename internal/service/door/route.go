@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -116,6 +117,7 @@ func Register[I, O any](d *Door, r Route, handler func(context.Context, *I) (*O,
 	if tagged := r.Method == http.MethodGet && r.Cache != "" && !strings.Contains(r.Cache, "no-store"); tagged && !r.Hidden {
 		d.api.OpenAPI().Paths[op.Path].Get.Responses["304"] = &huma.Response{Description: "It is as the ETag in If-None-Match says"}
 	}
+	d.markPointers(op, reflect.TypeFor[I]())
 }
 
 // The form of an Idempotency-Key. 16 is what we ask for; foreign clients have shorter ones.

@@ -112,32 +112,44 @@ func (s identity) register(ctx context.Context, in *registerInput) (*sessionOutp
 	if rules.Bad != nil {
 		return nil, problem.Invalid(http.StatusBadRequest, rules.Bad...)
 	}
-	hash, err := s.HashPassword(ctx, b.Password)
-	if err != nil {
-		return nil, err
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, fmt.Errorf("profile id: %w", err)
-	}
 	var out *sessionOutput
-	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
-		if err := people.Insert(ctx, tx, s.Fields, s.Index, people.New{
-			ProfileID: id, Personal: people.Personal{Email: email, Phone: text(phone), FirstName: first, LastName: last, DateOfBirth: &born, Gender: gender},
-			PasswordHash: hash, Nationality: nationality, Status: people.Registered, At: now,
-		}); err != nil {
-			return err
-		}
+	err := s.enrol(ctx, b.Password, people.New{
+		Personal: people.Personal{Email: email, Phone: text(phone), FirstName: first, LastName: last, DateOfBirth: &born, Gender: gender}, Nationality: nationality, At: now,
+	}, "phone", func(tx pgx.Tx, id uuid.UUID) (err error) {
 		out, err = s.session(ctx, tx, id, "USER_REGISTERED")
 		return err
 	})
+	return out, err
+}
+
+// enrol stores a new person together with what follows from it. phone is what the
+// request calls the number.
+func (s identity) enrol(ctx context.Context, password string, n people.New, phone string, then func(tx pgx.Tx, id uuid.UUID) error) (err error) {
+	n.Status = people.Registered
+	if n.PasswordHash, err = s.HashPassword(ctx, password); err != nil {
+		return err
+	}
+	if n.ProfileID, err = uuid.NewV7(); err != nil {
+		return fmt.Errorf("profile id: %w", err)
+	}
+	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+		if err := people.Insert(ctx, tx, s.Fields, s.Index, n); err != nil {
+			return err
+		}
+		return then(tx, n.ProfileID)
+	})
+	return alreadyTaken(err, phone)
+}
+
+// alreadyTaken makes a refusal of the violation of a unique index of people.
+func alreadyTaken(err error, phone string) error {
 	switch violated(err) {
 	case "people_email":
-		return nil, taken("email", "EMAIL_ALREADY_EXISTS")
+		return taken("email", "EMAIL_ALREADY_EXISTS")
 	case "people_phone":
-		return nil, taken("phone", "PHONE_ALREADY_EXISTS")
+		return taken(phone, "PHONE_ALREADY_EXISTS")
 	}
-	return out, err
+	return err
 }
 
 // violated returns the name of the unique constraint that err reports.

@@ -56,6 +56,10 @@ func Register(d *door.Door) {
 		Policy: customer, Limit: door.ClassLookup}, s.lookup)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/users/{profileId}", ID: "getUser", Summary: "A profile",
 		Policy: door.Policy{Object: door.Profile, Staff: door.UserView}, Cache: door.CachePrivate}, s.user)
+	door.Register(d, door.Route{Method: http.MethodPost, Path: "/users", ID: "createUser", Summary: "Register a person, who then logs in",
+		Policy: public, Limit: door.ClassRegister, Status: http.StatusCreated}, s.create)
+	door.Register(d, door.Route{Method: http.MethodPatch, Path: "/users/{profileId}", ID: "changeUser", Summary: "Change your profile",
+		Policy: own, Idempotency: door.KeyAccepted}, s.change)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/users/{profileId}/kyc", ID: "submitKyc", Summary: "Submit evidence of your identity",
 		Policy: own, Limit: door.ClassEvidence, Idempotency: door.KeyAccepted, Status: http.StatusCreated}, s.submitKYC)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/users/{profileId}/kyc", ID: "getKyc", Summary: "Your latest evidence",

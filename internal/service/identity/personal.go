@@ -137,7 +137,7 @@ func (s identity) evidence(ctx context.Context, profile uuid.UUID) ([]ExportedKY
 type erasureInput struct {
 	Body struct {
 		Password string `json:"password" maxLength:"128" doc:"Yours, once more: this can't be undone"`
-	} `name:"ErasureRequest"`
+	}
 }
 
 // erase forgets the caller: at once when they have no account on the ledger,

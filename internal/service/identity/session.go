@@ -29,7 +29,7 @@ func (s identity) revokeSession(ctx context.Context, in *sessionInput) (*message
 type logoutAllOutput struct {
 	Body struct {
 		RevokedCount int `json:"revokedCount"`
-	} `name:"LogoutAllResponse"`
+	}
 }
 
 func (s identity) logoutAll(ctx context.Context, _ *struct{}) (*logoutAllOutput, error) {
@@ -43,7 +43,7 @@ type passwordInput struct {
 	Body struct {
 		CurrentPassword string `json:"currentPassword" maxLength:"128"`
 		NewPassword     string `json:"newPassword" doc:"At least 10 characters with upper and lower case and a digit"`
-	} `name:"PasswordRequest"`
+	}
 }
 
 func (s identity) changePassword(ctx context.Context, in *passwordInput) (*messageOutput, error) {

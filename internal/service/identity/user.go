@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gxcoin.money/gx/internal/audit"
 	"gxcoin.money/gx/internal/platform/problem"
 	"gxcoin.money/gx/internal/service/door"
 	"gxcoin.money/gx/internal/service/people"
@@ -74,10 +75,14 @@ type userInput struct {
 }
 
 type userOutput struct {
+	ETag string `header:"ETag" doc:"For If-Match, when you change the profile"`
 	Body struct {
 		User Profile `json:"user"`
 	}
 }
+
+// tag names the state of a profile: what it has from the ledger shows in its status.
+func tag(p people.Person) string { return fmt.Sprintf(`"%d-%s"`, p.Version, p.Status) }
 
 func (s identity) me(ctx context.Context, _ *struct{}) (*userOutput, error) {
 	return s.user(ctx, &userInput{door.Me})
@@ -88,7 +93,7 @@ func (s identity) user(ctx context.Context, in *userInput) (*userOutput, error) 
 	if err != nil {
 		return nil, err
 	}
-	var out userOutput
+	out := userOutput{ETag: tag(p)}
 	out.Body.User, err = s.profile(p)
 	return &out, err
 }
@@ -180,7 +185,7 @@ func (s identity) submitKYC(ctx context.Context, in *kycInput) (*kycOutput, erro
 		if err != nil {
 			return fmt.Errorf("store kyc: %w", err)
 		}
-		return nil
+		return s.Audit(ctx, tx, audit.Record{Action: "KYC_SUBMITTED", ResourceType: "person", ResourceID: p.ProfileID.String()})
 	})
 	if violated(err) == "people_biometric_hash_key" {
 		return nil, taken("documentNumber", "document_number_taken")

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gxcoin.money/gx/internal/platform/postgres"
+	"gxcoin.money/gx/protocol/gxid"
 	"gxcoin.money/gx/protocol/qirat"
 )
 
@@ -17,11 +18,12 @@ import (
 const CourtOrder = "COURT_ORDER"
 
 // AccountID returns the account that a profile id names, or any other id
-// itself. Errors: ErrNotFound for a profile without an account.
+// itself, a GX id with its spaces. Errors: ErrNotFound for a profile without an
+// account.
 func AccountID(ctx context.Context, db postgres.DB, id string) (string, error) {
 	profile, err := uuid.Parse(id)
 	if err != nil {
-		return id, nil
+		return gxid.Canonical(id), nil
 	}
 	err = db.QueryRow(ctx, `SELECT gx_id FROM app.people WHERE profile_id = $1 AND gx_id IS NOT NULL`, profile).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {

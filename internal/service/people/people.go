@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gxcoin.money/gx/internal/platform/postgres"
+	"gxcoin.money/gx/protocol/gxid"
 )
 
 // Status is how far a person has come (api.md 4.1).
@@ -47,12 +48,13 @@ type Person struct {
 	ErasedAt     *time.Time
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+	Version      int64 // of what the person and staff have changed
 }
 
 // Columns selects a Person from From.
 const Columns = `p.profile_id, p.email, p.phone, p.first_name, p.last_name, p.date_of_birth, p.gender, p.nationality,
 	` + EffectiveStatus + ` AS status, p.gx_id, p.denial_reason, p.reviewed_by, p.reviewed_at, u.created_at AS onchain_at,
-	coalesce(a.frozen_reason, '') AS frozen_reason, a.frozen_at, p.erased_at, p.created_at, p.updated_at`
+	coalesce(a.frozen_reason, '') AS frozen_reason, a.frozen_at, p.erased_at, p.created_at, p.updated_at, p.version`
 
 // EffectiveStatus is the status of p with what the ledger knows.
 const EffectiveStatus = `CASE WHEN p.status <> 'APPROVED_PENDING_ONCHAIN' OR u.user_id IS NULL THEN p.status
@@ -63,7 +65,7 @@ const From = ` FROM app.people p LEFT JOIN read.users u ON u.user_id = p.gx_id L
 
 // Find returns a person by profile id or GX id. Errors: ErrNotFound.
 func Find(ctx context.Context, db postgres.DB, id string) (Person, error) {
-	where, arg := ` WHERE p.gx_id = $1`, any(id)
+	where, arg := ` WHERE p.gx_id = $1`, any(gxid.Canonical(id))
 	if parsed, err := uuid.Parse(id); err == nil {
 		where, arg = ` WHERE p.profile_id = $1`, parsed
 	}

@@ -179,3 +179,20 @@ func Insert(ctx context.Context, db postgres.DB, r *sealed.Ring, x sealed.Index,
 	}
 	return nil
 }
+
+// Update stores what p changes to, unless p has changed since it was read: then it
+// returns ErrNotFound. The unique indexes refuse what belongs to another.
+func Update(ctx context.Context, db postgres.DB, r *sealed.Ring, x sealed.Index, p Person, to Personal, at time.Time) error {
+	s := Seal(r, p.ProfileID, to)
+	tag, err := db.Exec(ctx, `UPDATE app.people SET phone = $3, first_name = $4, last_name = $5, date_of_birth = $6, gender = $7,
+			phone_hash = $8, name_hashes = $9, nationality = $10, updated_at = $11, version = version + 1 WHERE profile_id = $1 AND version = $2`,
+		p.ProfileID, p.Version, s.Phone, s.FirstName, s.LastName, s.DateOfBirth, s.Gender,
+		PhoneHash(x, to.Phone), NameHashes(x, to.FirstName, to.LastName), p.Nationality, at)
+	if err != nil {
+		return fmt.Errorf("change person: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrNotFound
+	}
+	return nil
+}

@@ -30,6 +30,9 @@ func Register(d *door.Door) {
 		Policy: door.Policy{Customer: true}, Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.transfer)
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/transfers/quote", ID: "quoteTransfer", Summary: "What a payment to someone costs",
 		Policy: door.Policy{Customer: true}}, s.quote)
+	d.RegisterStatus("/transfers/{commandId}/status", "getTransferStatus")
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/wallets", ID: "listWallets", Summary: "Your wallets: none before you are on the ledger",
+		Policy: door.Policy{Customer: true}, Cache: door.CachePrivate}, s.wallets)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/wallets/{profileId}/balance", ID: "getBalance", Summary: "Your balance",
 		Policy: own, Cache: door.CachePrivate}, s.balance)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/wallets/{profileId}/transactions", ID: "listTransactions", Summary: "Your statement, newest first",

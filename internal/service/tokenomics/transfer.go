@@ -22,6 +22,7 @@ import (
 	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/command"
 	"gxcoin.money/gx/protocol/fee"
+	"gxcoin.money/gx/protocol/gxid"
 	"gxcoin.money/gx/protocol/qirat"
 )
 
@@ -61,6 +62,7 @@ func (b payment) order(ctx context.Context) (order, error) {
 	if b.ToUserID != "" {
 		o.ToID = b.ToUserID
 	}
+	o.ToID = gxid.Canonical(o.ToID)
 	field := "reason"
 	if b.Remark != "" {
 		field, o.Reason = "remark", b.Remark
@@ -276,10 +278,11 @@ type Recipient struct {
 type transferQuoteOutput struct{ Body Quote }
 
 func (s tokenomics) quote(ctx context.Context, in *transferQuoteInput) (*transferQuoteOutput, error) {
-	if err := checkPayee(in.Body.ToID); err != nil {
+	to := gxid.Canonical(in.Body.ToID)
+	if err := checkPayee(to); err != nil {
 		return nil, err
 	}
-	p, err := s.parties(ctx, in.Body.ToID)
+	p, err := s.parties(ctx, to)
 	if err != nil {
 		return nil, err
 	}

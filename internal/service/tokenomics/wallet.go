@@ -58,7 +58,7 @@ func (s tokenomics) balance(ctx context.Context, _ *walletInput) (*balanceOutput
 	err := s.Pool.QueryRow(ctx, balanceSQL, who).
 		Scan(&id, &status, &balance, &updated, &block, &pending)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, noWallet()
+		return nil, errNoWallet
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read balance: %w", err)
@@ -76,15 +76,33 @@ func (s tokenomics) balance(ctx context.Context, _ *walletInput) (*balanceOutput
 	return &out, nil
 }
 
-func noWallet() error {
-	return problem.New(http.StatusNotFound, "wallet_not_found", "There is no account on the ledger yet.")
+var errNoWallet = problem.New(http.StatusNotFound, "wallet_not_found", "There is no account on the ledger yet.")
+
+type walletsOutput struct {
+	Body struct {
+		Wallets []Balance `json:"wallets"`
+	}
+}
+
+func (s tokenomics) wallets(ctx context.Context, _ *struct{}) (*walletsOutput, error) {
+	var out walletsOutput
+	b, err := s.balance(ctx, nil)
+	if errors.Is(err, errNoWallet) {
+		out.Body.Wallets = []Balance{}
+		return &out, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Wallets = []Balance{b.Body.Balance}
+	return &out, nil
 }
 
 // wallet returns the account of the caller.
 func (s tokenomics) wallet(ctx context.Context) (string, error) {
 	p, err := people.Find(ctx, s.Pool, door.Caller(ctx).ID.String())
 	if errors.Is(err, people.ErrNotFound) || err == nil && p.OnchainAt == nil {
-		return "", noWallet()
+		return "", errNoWallet
 	}
 	if err != nil {
 		return "", err
