@@ -18,12 +18,11 @@ type roleSettings struct {
 	databaseSettings `embed:""`
 	opsSettings      `embed:""`
 	logSettings      `embed:""`
-	DrainDelay       time.Duration `placeholder:"DURATION" default:"0s" help:"How long to go on with /readyz saying no, before a stop begins, so that nobody sends more."`
 }
 
-// runRole runs a process whose parts start starts. place is that of the role
-// among the ports.
-func (r roleSettings) runRole(ctx context.Context, p *program, name string, place int, start func(context.Context, *process) error) error {
+// runRole runs a process whose parts start starts, and goes on for a time when it is
+// to stop. place is that of the role among the ports.
+func (r roleSettings) runRole(ctx context.Context, p *program, name string, place int, drain time.Duration, start func(context.Context, *process) error) error {
 	log, err := r.open(p.stderr)
 	if err != nil {
 		return err
@@ -48,7 +47,7 @@ func (r roleSettings) runRole(ctx context.Context, p *program, name string, plac
 	}
 	s.started()
 	s.wait(ctx)
-	return s.stop(r.DrainDelay)
+	return s.stop(drain)
 }
 
 type serveCmd struct {
@@ -57,6 +56,7 @@ type serveCmd struct {
 	TokenKey      config.Secret `placeholder:"PEM" help:"Key that signs access tokens, Ed25519 in PKCS#8 PEM. Needed by identity and admin."`
 	Pepper        config.Secret `placeholder:"KEY" help:"Key of the hashes by which people are found and kept unique, 32 bytes or more. Needed by identity and admin."`
 	FieldKeys     config.Secret `placeholder:"KEYS" help:"Keys that seal personal data, as gx key field prints them: the first seals, all open. Needed by identity, admin and tokenomics; the others show no names without."`
+	DrainDelay    time.Duration `placeholder:"DURATION" default:"1s" help:"How long to go on before a stop begins, with /readyz saying no and each answer that it is the last on its connection, so that nobody is cut off; ${default} by default."`
 	roleSettings  `embed:""`
 	frontSettings `embed:""`
 }
@@ -83,7 +83,7 @@ func (c serveCmd) Run(ctx context.Context, p *program) error {
 			place = i + 1
 		}
 	}
-	return c.runRole(ctx, p, "gx serve "+c.Name, place, func(ctx context.Context, s *process) error {
+	return c.runRole(ctx, p, "gx serve "+c.Name, place, c.DrainDelay, func(ctx context.Context, s *process) error {
 		address := string(c.Listen)
 		if address == "" {
 			address = net.JoinHostPort(loopback, strconv.Itoa(defaultBase+place))
@@ -108,7 +108,7 @@ type submitCmd struct {
 
 // Run submits until it is stopped.
 func (c submitCmd) Run(ctx context.Context, p *program) error {
-	return c.runRole(ctx, p, "gx submit", submitterPlace, func(ctx context.Context, s *process) (err error) {
+	return c.runRole(ctx, p, "gx submit", submitterPlace, 0, func(ctx context.Context, s *process) (err error) {
 		if s.fabric, err = c.connection(); err != nil {
 			return err
 		}
@@ -129,7 +129,7 @@ func (c projectCmd) Validate() error {
 
 // Run projects until it is stopped.
 func (c projectCmd) Run(ctx context.Context, p *program) error {
-	return c.runRole(ctx, p, "gx project", projectorPlace, func(ctx context.Context, s *process) (err error) {
+	return c.runRole(ctx, p, "gx project", projectorPlace, 0, func(ctx context.Context, s *process) (err error) {
 		if s.fabric, err = c.connection(); err != nil {
 			return err
 		}

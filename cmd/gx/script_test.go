@@ -81,6 +81,8 @@ func TestScripts(t *testing.T) {
 			"gone":     gone,
 			"nothing":  nothing,
 			"until":    untilPrinted,
+
+			"terminate": terminate,
 		},
 	})
 }

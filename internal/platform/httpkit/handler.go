@@ -28,17 +28,19 @@ type Options struct {
 	Clock      clock.Clock
 	Registerer prometheus.Registerer
 	Timeout    time.Duration // of one request; HandlerTimeout when zero
+	Draining   func() bool   // whether the process will stop; may be nil
 	Origins    Origins       // none when empty
 }
 
 // Handler serves a mux with everything that is the same for every route.
 type Handler struct {
-	mux     *http.ServeMux
-	log     *slog.Logger
-	clock   clock.Clock
-	timeout time.Duration
-	origins Origins
-	metrics *metrics
+	mux      *http.ServeMux
+	log      *slog.Logger
+	clock    clock.Clock
+	timeout  time.Duration
+	draining func() bool
+	origins  Origins
+	metrics  *metrics
 }
 
 // NewHandler wraps mux.
@@ -50,7 +52,7 @@ func NewHandler(mux *http.ServeMux, o Options) (*Handler, error) {
 	if o.Timeout == 0 {
 		o.Timeout = HandlerTimeout
 	}
-	return &Handler{mux: mux, log: o.Log, clock: o.Clock, timeout: o.Timeout, origins: o.Origins, metrics: m}, nil
+	return &Handler{mux: mux, log: o.Log, clock: o.Clock, timeout: o.Timeout, draining: o.Draining, origins: o.Origins, metrics: m}, nil
 }
 
 // ServeHTTP implements http.Handler.
@@ -68,6 +70,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(ctx)
 	rw := &responseWriter{ResponseWriter: w, request: r}
 	secure(rw.Header(), r, x.RequestID)
+	if h.draining != nil && h.draining() {
+		rw.Header().Set("Connection", "close") // before it is closed under the next request
+	}
 
 	defer func() {
 		if v := recover(); v != nil {

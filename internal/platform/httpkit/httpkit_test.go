@@ -203,6 +203,23 @@ func TestGoodRequest(t *testing.T) {
 	}
 }
 
+// Whoever keeps a connection is told with an answer that it ends.
+func TestDraining(t *testing.T) {
+	draining := false
+	h, err := httpkit.NewHandler(http.NewServeMux(), httpkit.Options{Log: slog.New(slog.DiscardHandler), Clock: clock.System, Draining: func() bool { return draining }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"", "close"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if got := w.Header().Get("Connection"); got != want {
+			t.Errorf("Connection: %q, want %q", got, want)
+		}
+		draining = true
+	}
+}
+
 func TestRequestIDAndTrace(t *testing.T) {
 	f := newFixture(t)
 	w, _ := f.do("GET", "/nothing", "", "X-Request-Id", "abc-1", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")

@@ -122,7 +122,7 @@ func New(name string, deps Deps, register func(*Door)) (*Handler, error) {
 			return nil, fmt.Errorf("door %s: register metrics: %w", name, err)
 		}
 	}
-	h, err := httpkit.NewHandler(mux, httpkit.Options{Log: deps.Log, Clock: deps.Clock, Registerer: deps.Registerer, Origins: deps.Origins})
+	h, err := httpkit.NewHandler(mux, httpkit.Options{Log: deps.Log, Clock: deps.Clock, Registerer: deps.Registerer, Draining: deps.Draining, Origins: deps.Origins})
 	if err != nil {
 		return nil, fmt.Errorf("door %s: %w", name, err)
 	}
