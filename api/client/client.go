@@ -129,8 +129,14 @@ func path(format string, parameters ...string) string {
 func values(pairs ...any) url.Values {
 	q := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
-		if s := fmt.Sprint(pairs[i+1]); s != "" && s != "0" && s != "false" {
-			q.Set(pairs[i].(string), s)
+		text := fmt.Sprint(pairs[i+1])
+		if at, ok := pairs[i+1].(time.Time); ok {
+			if text = ""; !at.IsZero() {
+				text = at.UTC().Format(time.RFC3339Nano)
+			}
+		}
+		if text != "" && text != "0" && text != "false" {
+			q.Set(pairs[i].(string), text)
 		}
 	}
 	return q

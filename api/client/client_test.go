@@ -143,6 +143,32 @@ func TestRequest(t *testing.T) {
 		t.Errorf("sent %+v", got)
 	}
 
+	// Times are written as the API reads them, and left out when there are none.
+	if _, err := ada.ListAuditLog(ctx, ListAuditLogParams{From: time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))}); err != nil {
+		t.Error(err)
+	}
+	if want := "/api/v1/admin/audit-logs?from=2026-01-02T02%3A04%3A05Z"; got.URL != want {
+		t.Errorf("sent %s, want %s", got.URL, want)
+	}
+
+	// What a caller has put together goes as it is.
+	raw, err := ada.Send(ctx, "tax", "POST", "/api/v1/a b?c=d", json.RawMessage(`{"e":1}`), IdempotencyKey("key-0002"))
+	if err != nil || !strings.Contains(string(raw), `"newMember":1`) {
+		t.Errorf("%s, %v", raw, err)
+	}
+	want = seen{"POST", "/api/v1/a%20b?c=d", `{"e":1}`, "Bearer a", "key-0002", "", "", "application/json"}
+	if got != want {
+		t.Errorf("sent %+v, want %+v", got, want)
+	}
+	if _, err := c.Send(ctx, "tax", "GET", "/api/v1/x", nil); err != nil || got.Authorization != "" || got.Body != "" {
+		t.Errorf("sent %+v as nobody, %v", got, err)
+	}
+	for _, target := range []string{"", "x", "//other.example/x", "https://other.example/x", "%"} {
+		if _, err := c.Send(ctx, "tax", "GET", target, nil); err == nil {
+			t.Errorf("%q is a path", target)
+		}
+	}
+
 	// What is public is sent without a token.
 	if _, err := ada.GetSupply(ctx); err != nil || got.Authorization != "" {
 		t.Errorf("sent %+v, %v", got, err)

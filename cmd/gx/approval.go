@@ -38,9 +38,9 @@ func (c listApprovalsCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	return c.show(p, r, func(w io.Writer) {
-		row(w, "REQUEST", "ACTION", "ABOUT", "RISK", "STATUS", "VOTES", "BY", "UNTIL")
+		row(w, "REQUEST", "ACTION", "STATUS", "VOTES", "BY")
 		for _, a := range r.Approvals {
-			row(w, a.ID, a.Action, a.TargetResource, string(a.RiskLevel), string(a.Status), fmt.Sprintf("%d/%d", a.Approvals, a.Quorum), a.Requester.Username, a.ExpiresAt)
+			row(w, a.ID, a.Action, string(a.Status), fmt.Sprintf("%d/%d", a.Approvals, a.Quorum), a.Requester.Username)
 		}
 		if r.Pagination.Page < r.Pagination.TotalPages {
 			more(w, "--page", fmt.Sprint(r.Pagination.Page+1))

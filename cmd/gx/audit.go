@@ -2,11 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"gxcoin.money/gx/api/client"
 	"gxcoin.money/gx/internal/audit"
+	"gxcoin.money/gx/internal/fabric/connection"
 	"gxcoin.money/gx/internal/platform/config"
 	"gxcoin.money/gx/internal/platform/datadir"
 	"gxcoin.money/gx/internal/platform/postgres"
@@ -33,6 +39,20 @@ func (s operatedSettings) dsn() (string, error) {
 	return running.Database, nil
 }
 
+// fabric says where the Fabric network of the system is that runs on the data
+// directory; nil when its ledger is the embedded one, or another database was named.
+func (s operatedSettings) fabric() (*connection.Config, error) {
+	if s.DatabaseURL != "" {
+		return nil, nil
+	}
+	running, err := datadir.Find(s.DataDir)
+	if err != nil || running.Fabric == nil {
+		return nil, err
+	}
+	c := connection.Config(*running.Fabric)
+	return &c, nil
+}
+
 // open returns a connection with the rights of a role.
 func (s operatedSettings) open(ctx context.Context, role string) (*pgxpool.Pool, error) {
 	dsn, err := s.dsn()
@@ -43,7 +63,54 @@ func (s operatedSettings) open(ctx context.Context, role string) (*pgxpool.Pool,
 }
 
 type auditCmd struct {
+	List   listAuditCmd   `cmd:"" help:"As staff: list what was done, the last first."`
+	Show   showAuditCmd   `cmd:"" help:"As staff: show a record."`
 	Verify auditVerifyCmd `cmd:"" help:"Prove that no record of the audit trail was changed, removed or added."`
+}
+
+type listAuditCmd struct {
+	Actor          string    `placeholder:"WHO" help:"Only what somebody did: the id of a member of staff, or customer: and a profile id."`
+	Action         string    `placeholder:"ACTION" help:"Only one action, such as STAFF_LOGIN."`
+	About          string    `placeholder:"ID" help:"Only what was done to one thing: a profile, a wallet, a request."`
+	From           time.Time `placeholder:"TIME" help:"Only since then, as in 2026-12-31T00:00:00Z."`
+	To             time.Time `placeholder:"TIME" help:"Only before then."`
+	pageSettings   `embed:""`
+	remoteSettings `embed:""`
+}
+
+// Run prints one page of the trail.
+func (c listAuditCmd) Run(ctx context.Context, p *program) error {
+	q := client.ListAuditLogParams{Action: c.Action, ResourceID: c.About, From: c.From, To: c.To, Limit: c.Limit, Cursor: c.Cursor}
+	if q.Actor = c.Actor; !strings.Contains(c.Actor, ":") {
+		q.Actor, q.AdminID = "", c.Actor
+	}
+	return view(p, viewSettings{true, c.remoteSettings}, func(gx *client.Client) (client.AuditResponse, error) { return gx.ListAuditLog(ctx, q) },
+		func(w io.Writer, r client.AuditResponse) {
+			row(w, "RECORD", "AT", "ACTION", "BY", "ABOUT")
+			for _, e := range r.Data {
+				row(w, e.ID, e.Timestamp, e.Action, e.Actor, e.ResourceID)
+			}
+			more(w, "--cursor", r.NextCursor)
+		})
+}
+
+type showAuditCmd struct {
+	ID             string `arg:"" help:"Number of the record."`
+	remoteSettings `embed:""`
+}
+
+// Run prints a record.
+func (c showAuditCmd) Run(ctx context.Context, p *program) error {
+	return view(p, viewSettings{true, c.remoteSettings}, func(gx *client.Client) (client.AuditEntry, error) { return gx.GetAuditEntry(ctx, c.ID) },
+		func(w io.Writer, e client.AuditEntry) {
+			var particulars json.RawMessage
+			if e.Metadata != nil {
+				particulars, _ = json.Marshal(e.Metadata) // it was JSON
+			}
+			facts(w, "record", e.ID, "at", e.Timestamp, "action", e.Action, "by", e.Actor, "role", e.Role, "about", strings.TrimSpace(e.ResourceType+" "+e.ResourceID),
+				"particulars", json.RawMessage(particulars), "request", e.ApprovalRequestID, "from", e.IPAddress, "with", e.UserAgent, "session", e.SessionID,
+				"hash", e.EventHash, "hash before", e.PreviousHash)
+		})
 }
 
 type auditVerifyCmd struct {

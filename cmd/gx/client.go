@@ -25,6 +25,7 @@ type clientCommands struct {
 	Wallet       walletCmd       `cmd:"" group:"people" help:"Look at balances and statements; as staff, freeze wallets."`
 	Transfer     transferCmd     `cmd:"" group:"people" help:"Pay somebody."`
 	Command      commandCmd      `cmd:"" group:"people" help:"See what became of a command."`
+	Recovery     recoveryCmd     `cmd:"" group:"people" help:"Say who can recover one's account, and recover that of others."`
 	Relationship relationshipCmd `cmd:"" group:"people" help:"Say what people are to each other, and see the trust that comes of it."`
 	Org          orgCmd          `cmd:"" group:"people" help:"Found organizations, and pay for them together."`
 	Loan         loanCmd         `cmd:"" group:"people" help:"Ask for an interest-free loan, and pay it back."`
@@ -34,6 +35,7 @@ type clientCommands struct {
 	Staff        staffCmd        `cmd:"" group:"people" help:"As staff, look after staff and one's own second factor."`
 	System       systemCmd       `cmd:"" group:"people" help:"As staff, look after the system and its money."`
 	Session      sessionCmd      `cmd:"" group:"people" help:"See where one is logged in, and end it there."`
+	API          apiCmd          `cmd:"" name:"api" group:"people" help:"Send any request of the HTTP API, or list them all."`
 
 	Completion completionCmd `cmd:"" group:"about" help:"Print what lets a shell complete commands."`
 	Complete   completeCmd   `cmd:"" hidden:""`
@@ -148,7 +150,7 @@ func (s outputSettings) show(p *program, answer any, text func(w io.Writer)) err
 	if s.Output == "json" {
 		return s.json(p, answer)
 	}
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 3, ' ', 0)
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	text(w)
 	return w.Flush()
 }
@@ -162,10 +164,15 @@ func facts(w io.Writer, pairs ...any) {
 	}
 }
 
-// row prints cells of a table.
+// row prints cells of a table, times to the minute: what a table holds has to fit
+// a terminal, and the rest is told by the command that shows one thing. An id that
+// is long comes last.
 func row(w io.Writer, cells ...any) {
 	for i, c := range cells {
 		text := cell(c)
+		if t, ok := c.(time.Time); ok && !t.IsZero() {
+			text = t.Local().Format("2006-01-02 15:04")
+		}
 		if text == "" {
 			text = "-"
 		}

@@ -17,7 +17,7 @@ var remediesOf = map[string]string{
 	"MFA_REQUIRED":             "Show your second factor (gx staff mfa confirm); who has none yet enrols one first (gx staff mfa setup).",
 	"password_change_required": "Change your password first: gx staff password",
 	"insufficient_funds":       "See what is available: gx wallet balance",
-	"to_id_invalid":            "Compare the GX id with the one you were given; it is written in quotes, as in \"CC KKK LLLDDD TAAAA NNNN\".",
+	"to_id_invalid":            "Compare the GX id with the one you were given; it has five groups, as in CC KKK LLLDDD TAAAA NNNN.",
 	"idempotency_key_reused":   "Give another --key, or send exactly what was sent with this one.",
 	"idempotency_in_progress":  "The first request with this key is still at work: repeat this one in a moment.",
 	"approval_required":        "Ask for it: a second person decides (gx approval list).",

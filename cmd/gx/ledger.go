@@ -11,6 +11,7 @@ import (
 	"gxcoin.money/gx/internal/ledger"
 	"gxcoin.money/gx/internal/ledger/embedded"
 	"gxcoin.money/gx/internal/ledger/fabric"
+	"gxcoin.money/gx/internal/platform/datadir"
 	"gxcoin.money/gx/internal/platform/postgres"
 )
 
@@ -39,13 +40,17 @@ func (s ledgerSettings) connection() (*connection.Config, error) {
 	}, nil
 }
 
-// connectionOf is connection for a command that looks at the system on a data
-// directory, which may run a network of its own.
-func (s ledgerSettings) connectionOf(dataDir string) (*connection.Config, error) {
-	if s.Ledger != "fabric" || s.FabricProfile != "" {
+// connectionOf is connection for a command that looks at a system: without
+// --ledger=fabric it is as the running system says, and without a profile the
+// network in the data directory.
+func (s ledgerSettings) connectionOf(o operatedSettings) (*connection.Config, error) {
+	if s.Ledger != "fabric" {
+		return o.fabric()
+	}
+	if s.FabricProfile != "" {
 		return s.connection()
 	}
-	n, err := network.Open(network.Options{Dir: filepath.Join(dataDir, "fabric")})
+	n, err := network.Open(network.Options{Dir: filepath.Join(o.DataDir, "fabric")})
 	if errors.Is(err, network.ErrAbsent) {
 		return s.connection() // which says what is missing
 	}
@@ -98,13 +103,16 @@ func (s *process) ledger(ctx context.Context) (ledger.Ledger, error) {
 }
 
 // connect finds the Fabric network, or runs one in the data directory.
-func (u *up) connect(ctx context.Context) (err error) {
+func (u *up) connect(ctx context.Context) error {
 	if u.Ledger != "fabric" {
 		return nil
 	}
 	u.console.step("Fabric")
 	if u.FabricProfile != "" {
-		u.fabric, err = u.connection()
+		c, err := u.connection()
+		if err == nil {
+			err = u.uses(*c)
+		}
 		u.console.finish("as --fabric-profile says")
 		return err
 	}
@@ -124,8 +132,17 @@ func (u *up) connect(ctx context.Context) (err error) {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	c := n.Client()
-	u.fabric = &c
 	u.console.finish("is running, " + count(int64(n.Topology().Orderers), "orderer"))
-	return nil
+	return u.uses(n.Client())
+}
+
+// uses makes the network that of this system, and tells those who look at it.
+func (u *up) uses(c connection.Config) (err error) {
+	u.fabric = &c
+	told := datadir.Fabric(c)
+	if told.Profile, err = filepath.Abs(c.Profile); err == nil {
+		told.Wallet, err = filepath.Abs(c.Wallet)
+	}
+	u.running.Fabric = &told
+	return err
 }

@@ -86,9 +86,9 @@ func (c listLoansCmd) Run(ctx context.Context, p *program) error {
 	return view(p, c.viewSettings, func(gx *client.Client) (client.ListLoan, error) {
 		return gx.ListLoans(ctx, client.ListLoansParams{Status: client.ListLoansParamsStatus(c.Status), BorrowerID: c.Of, Limit: c.Limit, Cursor: c.Cursor})
 	}, func(w io.Writer, r client.ListLoan) {
-		row(w, "LOAN", "AMOUNT", "OUTSTANDING", "STATUS", "BORROWER", "ASKED", "DUE")
+		row(w, "BORROWER", "STATUS", "OUTSTANDING", "DUE", "LOAN")
 		for _, l := range r.Data {
-			row(w, l.LoanID, gxOf(l.Amount), gxOf(l.Outstanding), string(l.Status), l.BorrowerID, l.AppliedAt, l.DueAt)
+			row(w, l.BorrowerID, string(l.Status), gxOf(l.Outstanding), l.DueAt, l.LoanID)
 		}
 		more(w, "--cursor", r.NextCursor)
 	})

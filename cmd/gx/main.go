@@ -89,6 +89,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
+	args = joinIDs(args)
 	parser, err := p.parser(new(cli))
 	if err == nil {
 		p.parsed, err = parser.Parse(args)
@@ -98,7 +99,11 @@ func (p *program) run(ctx context.Context, args []string) int {
 		if parse.Context != nil && parse.Context.Selected() != nil {
 			hint = p.name + " " + parse.Context.Selected().Path() + " --help"
 		}
-		fmt.Fprintf(p.stderr, "gx: %v\nRun %q to see what there is.\n", err, hint)
+		fmt.Fprintf(p.stderr, "gx: %v\n", err)
+		if id := brokenID(args); id != "" {
+			fmt.Fprintf(p.stderr, "A GX id has five groups, CC KKK LLLDDD TAAAA NNNN; this is none: %s\n", id)
+		}
+		fmt.Fprintf(p.stderr, "Run %q to see what there is.\n", hint)
 		return statusUsage
 	}
 	if err == nil {

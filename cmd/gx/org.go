@@ -48,9 +48,9 @@ func (c listOrgsCmd) Run(ctx context.Context, p *program) error {
 			Status: client.ListOrganizationsParamsStatus(c.Status), Type: client.ListOrganizationsParamsType(c.Type), Country: c.Country, Limit: c.Limit, Cursor: c.Cursor,
 		})
 	}, func(w io.Writer, r client.ListOrganization) {
-		row(w, "ORGANIZATION", "NAME", "TYPE", "COUNTRY", "STATUS", "SINCE")
+		row(w, "ORGANIZATION", "NAME", "TYPE", "COUNTRY", "STATUS")
 		for _, o := range r.Data {
-			row(w, o.OrgID, o.OrgName, string(o.OrgType), o.Country, string(o.Status), o.CreatedAt)
+			row(w, o.OrgID, line(o.OrgName, 32), string(o.OrgType), o.Country, string(o.Status))
 		}
 		more(w, "--cursor", r.NextCursor)
 	})
@@ -193,7 +193,7 @@ func (c orgHistoryCmd) Run(ctx context.Context, p *program) error {
 
 type payCmd struct {
 	ID            string `arg:"" help:"Id of the organization."`
-	To            string `arg:"" help:"GX id in quotes, profile id, or id of an organization or treasury."`
+	To            string `arg:"" help:"GX id, profile id, or id of an organization or treasury."`
 	Amount        amount `arg:"" help:"How much, with its unit: 1.5GX."`
 	From          string `placeholder:"ID" help:"Treasury that pays, when the organization controls it."`
 	Remark        string `placeholder:"TEXT" help:"For the statements of both."`
@@ -222,9 +222,9 @@ func (c paymentsCmd) Run(ctx context.Context, p *program) error {
 		}
 		return gx.ListMultiSig(ctx, c.ID, client.ListMultiSigParams{Status: client.ListMultiSigParamsStatus(c.Status), Limit: c.Limit, Cursor: c.Cursor})
 	}, func(w io.Writer, r client.ListMultiSig) {
-		row(w, "PAYMENT", "ORGANIZATION", "AMOUNT", "TO", "STATUS", "AGREED", "BY", "UNTIL")
+		row(w, "OF", "AMOUNT", "TO", "STATUS", "AGREED", "PAYMENT")
 		for _, m := range r.Data {
-			row(w, m.PendingTxID, m.OrgID, gxOf(m.Amount), m.ToID, string(m.Status), fmt.Sprintf("%d/%d", m.ApprovalCount, m.RequiredApprovals), m.InitiatorID, m.ExpiresAt)
+			row(w, m.OrgID, gxOf(m.Amount), m.ToID, string(m.Status), fmt.Sprintf("%d/%d", m.ApprovalCount, m.RequiredApprovals), m.PendingTxID)
 		}
 		more(w, "--cursor", r.NextCursor)
 	})

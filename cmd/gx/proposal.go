@@ -49,9 +49,9 @@ func (c listProposalsCmd) Run(ctx context.Context, p *program) error {
 	return public(p, c.remoteSettings, func(gx *client.Client) (client.GovernanceListResponse, error) {
 		return gx.ListProposals(ctx, client.ListProposalsParams{Status: client.ListProposalsParamsStatus(c.Status), Limit: c.Limit, Cursor: c.Cursor})
 	}, func(w io.Writer, r client.GovernanceListResponse) {
-		row(w, "PROPOSAL", "PARAMETER", "NOW", "THEN", "STATUS", "FOR", "AGAINST", "UNTIL")
+		row(w, "PARAMETER", "NOW", "THEN", "STATUS", "FOR", "AGAINST", "UNTIL", "PROPOSAL")
 		for _, x := range r.Proposals {
-			row(w, x.ProposalID, x.TargetParam, x.CurrentValue, x.NewValue, string(x.Status), x.ForVotes, x.AgainstVotes, x.EndTime)
+			row(w, x.TargetParam, x.CurrentValue, x.NewValue, string(x.Status), x.ForVotes, x.AgainstVotes, x.EndTime, x.ProposalID)
 		}
 		more(w, "--cursor", r.NextCursor)
 	})

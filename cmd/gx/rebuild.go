@@ -77,7 +77,7 @@ func (c rebuildCmd) Run(ctx context.Context, p *program) error {
 		fmt.Fprintln(p.stdout, "The read model that was kept is dropped.")
 		return nil
 	}
-	return c.withLedger(ctx, c.DataDir, pool, func(ctx context.Context, l ledger.Ledger) error {
+	return c.withLedger(ctx, c.operatedSettings, pool, func(ctx context.Context, l ledger.Ledger) error {
 		do, print := rebuild.Run, printRebuilt
 		if c.Rollback {
 			do, print = rebuild.Back, printRolledBack

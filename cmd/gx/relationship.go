@@ -28,9 +28,9 @@ func (c listRelationshipsCmd) Run(ctx context.Context, p *program) error {
 	return view(p, viewSettings{remoteSettings: c.remoteSettings}, func(gx *client.Client) (client.RelationshipsResponse, error) {
 		return gx.ListRelationships(ctx, client.ListRelationshipsParams{Status: client.ListRelationshipsParamsStatus(c.Status), Limit: c.Limit, Cursor: c.Cursor})
 	}, func(w io.Writer, r client.RelationshipsResponse) {
-		row(w, "RELATIONSHIP", "WHO", "GX ID", "IS", "STATUS", "WAITS FOR ME", "SINCE")
+		row(w, "WHO", "GX ID", "IS", "STATUS", "WAITS FOR ME", "RELATIONSHIP")
 		for _, x := range r.Relationships {
-			row(w, x.RelationshipID, x.RelatedProfile.DisplayName, x.RelatedProfile.FabricUserID, string(x.RelationType), string(x.Status), yesNo(x.AwaitsYou), x.CreatedAt)
+			row(w, x.RelatedProfile.DisplayName, x.RelatedProfile.FabricUserID, string(x.RelationType), string(x.Status), yesNo(x.AwaitsYou), x.RelationshipID)
 		}
 		more(w, "--cursor", r.NextCursor)
 	})
@@ -67,7 +67,7 @@ func (c trustCmd) Run(ctx context.Context, p *program) error {
 }
 
 type claimCmd struct {
-	To            string `arg:"" help:"GX id in quotes, or profile id."`
+	To            string `arg:"" help:"GX id or profile id."`
 	Is            string `arg:"" enum:"FATHER,MOTHER,SPOUSE,CHILD,SIBLING,BUSINESS_PARTNER,DIRECTOR,WORKPLACE_ASSOCIATE,FRIEND" help:"What they are: ${enum}."`
 	orderSettings `embed:""`
 }

@@ -25,9 +25,9 @@ func (c listSessionsCmd) Run(ctx context.Context, p *program) error {
 		}
 		return gx.ListSessions(ctx)
 	}, func(w io.Writer, r client.SessionList) {
-		row(w, "SESSION", "FROM", "WITH", "SINCE", "LAST", "THIS ONE")
+		row(w, "SESSION", "FROM", "WITH", "LAST", "THIS ONE")
 		for _, s := range r.Sessions {
-			row(w, s.ID, s.IPAddress, s.UserAgent, s.CreatedAt, s.LastActivityAt, yesNo(s.IsCurrent))
+			row(w, s.ID, s.IPAddress, line(s.UserAgent, 20), s.LastActivityAt, yesNo(s.IsCurrent))
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 type systemCmd struct {
 	Status     systemStatusCmd     `cmd:"" help:"Show whether the system is open, and how much is in it."`
+	Countries  systemCountriesCmd  `cmd:"" help:"List the countries on the ledger, and what is left of their coins of the beginning."`
 	Parameters systemParametersCmd `cmd:"" help:"List the parameters in force."`
 	Set        setParameterCmd     `cmd:"" help:"Set a parameter that is not for voters."`
 	Pause      pauseCmd            `cmd:"" help:"Stop everything that changes the ledger."`
@@ -43,6 +44,28 @@ func (c systemStatusCmd) Run(ctx context.Context, p *program) error {
 		facts(w, "open", yesNo(s.Bootstrapped), "paused", yesNo(s.IsPaused), "because", s.PauseReason, "people", s.TotalUsers, "organizations", s.TotalOrganizations,
 			"in circulation", gxOf(s.Circulating), "as of block", s.AsOfBlock)
 	})
+}
+
+type systemCountriesCmd struct {
+	remoteSettings `embed:""`
+}
+
+// Run prints the countries.
+func (c systemCountriesCmd) Run(ctx context.Context, p *program) error {
+	return view(p, viewSettings{true, c.remoteSettings}, func(gx *client.Client) (client.AdminCountriesResponse, error) { return gx.ListCountryStats(ctx) },
+		func(w io.Writer, r client.AdminCountriesResponse) {
+			row(w, "CODE", "COUNTRY", "REGION", "PEOPLE", "PLACES", "TAKEN")
+			for _, x := range r.Countries {
+				row(w, x.CountryCode, x.CountryName, x.Region, x.UserCount, total(x.Slots), total(x.Used))
+			}
+		})
+}
+
+func total(numbers []int64) (sum int64) {
+	for _, n := range numbers {
+		sum += n
+	}
+	return sum
 }
 
 type systemParametersCmd struct {

@@ -90,7 +90,7 @@ func (c previewTaxCmd) Run(ctx context.Context, p *program) error {
 
 // accountSettings say whose tax it is.
 type accountSettings struct {
-	Account      string `arg:"" optional:"" help:"Account, a GX id in quotes or that of an organization; without, one's own."`
+	Account      string `arg:"" optional:"" help:"Account, a GX id or that of an organization; without, one's own."`
 	viewSettings `embed:""`
 }
 

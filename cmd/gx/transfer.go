@@ -44,7 +44,7 @@ func parseAmount(text string) (qirat.Amount, error) {
 func (a amount) String() string { return qirat.Amount(a).String() }
 
 type transferCmd struct {
-	To            string `arg:"" help:"GX id of who is paid, in quotes."`
+	To            string `arg:"" help:"GX id of who is paid, or id of an organization or treasury."`
 	Amount        amount `arg:"" help:"How much, with its unit: 1.5GX, or 1500000q."`
 	Remark        string `placeholder:"TEXT" help:"For the statements of both, 140 characters at most."`
 	Yes           bool   `short:"y" help:"Pay without being asked."`

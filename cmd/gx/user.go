@@ -243,9 +243,9 @@ func (c listUsersCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	return c.show(p, r, func(w io.Writer) {
-		row(w, "PROFILE", "NAME", "STATUS", "COUNTRY", "GX ID", "SINCE")
+		row(w, "PROFILE", "NAME", "COUNTRY", "STATUS")
 		for _, u := range r.Users {
-			row(w, u.ProfileID, u.FirstName+" "+u.LastName, u.Status, u.NationalityCountryCode, u.FabricUserID, u.CreatedAt)
+			row(w, u.ProfileID, line(u.FirstName+" "+u.LastName, 24), u.NationalityCountryCode, u.Status)
 		}
 		if r.Page < r.TotalPages {
 			more(w, "--page", fmt.Sprint(r.Page+1))

@@ -45,7 +45,7 @@ func (c verifyCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer pool.Close()
-	return c.withLedger(ctx, c.DataDir, pool, func(ctx context.Context, l ledger.Ledger) error {
+	return c.withLedger(ctx, c.operatedSettings, pool, func(ctx context.Context, l ledger.Ledger) error {
 		report, err := c.verify(ctx, p, pool, l)
 		if err != nil {
 			return err
@@ -107,9 +107,9 @@ func (c verifyCmd) verify(ctx context.Context, p *program, db postgres.DB, l led
 	}})
 }
 
-// withLedger runs f with the ledger that db has, or the settings name, for reading.
-func (s ledgerSettings) withLedger(ctx context.Context, dataDir string, pool *pgxpool.Pool, f func(ctx context.Context, l ledger.Ledger) error) error {
-	connection, err := s.connectionOf(dataDir)
+// withLedger runs f with the ledger of the system, for reading.
+func (s ledgerSettings) withLedger(ctx context.Context, o operatedSettings, pool *pgxpool.Pool, f func(ctx context.Context, l ledger.Ledger) error) error {
+	connection, err := s.connectionOf(o)
 	if err != nil {
 		return err
 	}

@@ -23,8 +23,20 @@ type Running struct {
 	Ops           string            `json:"ops"`                // URL of the operational routes
 	Workers       map[string]string `json:"workers,omitempty"`  // with --processes: URL of the operational routes of each process
 	Database      string            `json:"database,omitempty"` // DSN of the private PostgreSQL
+	Fabric        *Fabric           `json:"fabric,omitempty"`   // where the ledger is; absent: it is the embedded one
 	StaffUser     string            `json:"staffUser"`          // who may log in at the admin service
 	StaffPassword string            `json:"staffPasswordFile"`  // file with the first password of StaffUser
+}
+
+// Fabric says how a client reaches the Fabric network of a system. Files and
+// directories are absolute.
+type Fabric struct {
+	Profile   string   `json:"profile"`
+	MSP       string   `json:"msp"`
+	Wallet    string   `json:"wallet"`
+	Channel   string   `json:"channel"`
+	Chaincode string   `json:"chaincode"`
+	Endorsers []string `json:"endorsers,omitempty"`
 }
 
 // Announce writes where everything is, to run/gx.json and also to each of files.
