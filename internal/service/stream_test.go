@@ -4,13 +4,10 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -239,100 +236,4 @@ func TestStreamsEnd(t *testing.T) {
 	for _, live := range streams {
 		live.wantEnd()
 	}
-}
-
-// streamBytes is the most memory that the server may need for one idle stream.
-const streamBytes = 64 << 10
-
-// TestIdleStreams opens GX_STREAMS streams, 500 without, and wants the server to
-// bear them within streamBytes each.
-func TestIdleStreams(t *testing.T) {
-	n := 500
-	if more, err := strconv.Atoi(os.Getenv("GX_STREAMS")); err == nil {
-		n = more
-	}
-	s := newSystem(t)
-	address, drain := s.serve("tokenomics")
-	bearers := make([]string, n)
-	profiles, sessions := make([]uuid.UUID, n), make([]uuid.UUID, n)
-	for i := range bearers {
-		profiles[i], sessions[i] = uuid.New(), uuid.New()
-		var err error
-		if bearers[i], err = s.signer.Sign(profiles[i], sessions[i], token.Customers); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.people(profiles)
-	s.exec(`INSERT INTO app.sessions (session_id, audience, subject, created_at, last_used_at, expires_at)
-		SELECT s, 'gx-api', p, $3::timestamptz, $3, $3 + interval '1 day' FROM unnest($1::uuid[], $2::uuid[]) v (s, p)`, sessions, profiles, s.clock())
-
-	before := memory()
-	conns := make([]net.Conn, n)
-	defer func() {
-		for _, c := range conns {
-			if c != nil {
-				_ = c.Close()
-			}
-		}
-	}()
-	for i := range conns {
-		c, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		conns[i] = c
-		if _, err := fmt.Fprintf(c, "GET /api/v1/wallets/me/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", bearers[i]); err != nil {
-			t.Fatal(err)
-		}
-		readUntil(t, c, "event: ready")
-	}
-	each := (memory() - before) / int64(n)
-	t.Logf("%d idle streams take %d KiB each, %d MiB together", n, each>>10, each*int64(n)>>20)
-	if each > streamBytes {
-		t.Errorf("an idle stream takes %d bytes, want %d at most", each, streamBytes)
-	}
-	// They live: a payment to the last is told, to it alone.
-	last := profiles[n-1].String()
-	s.pay(last, 9)
-	readUntil(t, conns[n-1], "event: transaction")
-	drain()
-	for _, c := range conns {
-		_ = c.SetReadDeadline(time.Now().Add(patience))
-		if rest, err := io.ReadAll(c); err != nil || strings.Contains(string(rest), "event: transaction") {
-			t.Fatalf("a stream did not end well: %q, %v", rest, err)
-		}
-	}
-}
-
-// memory returns what the process has in use after everything that is not was given up.
-func memory() int64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapInuse + m.StackInuse)
-}
-
-func readUntil(t *testing.T, c net.Conn, text string) {
-	t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(patience))
-	var got []byte
-	buf := make([]byte, 4096)
-	for !strings.Contains(string(got), text) {
-		n, err := c.Read(buf)
-		if err != nil {
-			t.Fatalf("%q: %v", got, err)
-		}
-		got = append(got, buf[:n]...)
-	}
-}
-
-// people stores customers on the ledger whose account is named after their profile.
-func (s *system) people(profiles []uuid.UUID) {
-	s.t.Helper()
-	s.exec(`INSERT INTO app.people (profile_id, password_hash, status, gx_id, created_at, updated_at)
-		SELECT p, '', 'APPROVED_PENDING_ONCHAIN', p::text, $2, $2 FROM unnest($1::uuid[]) p`, profiles, s.clock())
-	s.exec(`INSERT INTO read.users (user_id, nationality, status, trust_score, genesis_status, created_at)
-		SELECT p::text, 'CH', 'ACTIVE', 10, 'NONE', $2 FROM unnest($1::uuid[]) p`, profiles, s.clock())
-	s.exec(`INSERT INTO read.accounts (account_id, kind, status, balance, created_at, updated_at, block, tx_index)
-		SELECT p::text, 'INDIVIDUAL', 'ACTIVE', 0, $2, $2, 1, 0 FROM unnest($1::uuid[]) p`, profiles, s.clock())
 }
