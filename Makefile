@@ -55,7 +55,7 @@ chaos: build ## Prove the ring under every fault, at length (SEED=1 TIME=20m REP
 	@printf '# Chaos, seed %s, %s, %s\n\n' $(SEED) "$$(git rev-parse --short HEAD)" "$$(date -u +%FT%TZ)" > $(REPORT)
 	@status=0; export GX_CHAOS=1 GX_CHAOS_SEED=$(SEED) GX_CHAOS_REPORT=$(abspath $(REPORT)); \
 	$(GO) test -count=1 -v -timeout=30m ./test/chaos || status=1; \
-	GX_CRASH_POINTS=3 $(GO) test -count=1 -v -timeout=40m -run='^(TestPoints|TestTwoOfEverything|TestSoak)$$' ./test/crash || status=1; \
+	GX_CRASH_POINTS=3 $(GO) test -count=1 -v -timeout=40m -run='^(TestPoints|TestTwoOfEverything|TestSoak|TestOverload)$$' ./test/crash || status=1; \
 	$(GO) test -count=1 -timeout=30m -run='^TestOrder$$' ./internal/submitter -rapid.checks=300 || status=1; \
 	GX_SIM_SEED=$(SEED) GX_SIM_SEEDS=10000 GX_SIM_TIME=$(TIME) $(GO) test -count=1 -v -timeout=3h -run='^TestSimulation$$' ./test/sim || status=1; \
 	cat $(REPORT); exit $$status

@@ -72,6 +72,47 @@ func TestB007_B012_Bootstrap(t *testing.T) {
 	wantError(t, err, contract.CodeUnauthorized, "does not have the required role")
 }
 
+// The ledger hides from a transaction what it has itself written, and knows no call
+// from one contract to another. Still the opening holds what it says, the first
+// people's genesis included, in one transaction for each who signs (F-17).
+func TestKF17OwnWritesAreHidden(t *testing.T) {
+	l := contracttest.New()
+	countries := &command.InitializeCountryData{Countries: []command.CountryWeight{{CountryCode: "DE", WeightE8: 1}, {CountryCode: "LK", WeightE8: 1}}}
+	opening := l.Apply(t, &command.BootstrapSystem{}, countries)
+	if len(opening) != 2 || len(opening[0].(*event.SystemBootstrapped).Pools) != len(account.Pools) || len(opening[1].(*event.CountryDataInitialized).Countries) != 2 {
+		t.Errorf("events %+v", opening)
+	}
+	people := []command.Payload{l.Person(t, "DE"), l.Person(t, "DE"), l.Person(t, "LK"), l.Person(t, "DE")}
+	paid := map[string]qirat.Amount{} // by pool
+	for _, e := range l.Apply(t, people...) {
+		switch e := e.(type) {
+		case *event.GenesisDistributed:
+			paid[e.PoolSource] += e.Amount
+			if got := l.Balance(t, e.UserID); got != e.Amount || got == 0 {
+				t.Errorf("%s has %s, the event says %s", e.UserID, got, e.Amount)
+			}
+		case *event.TreasuryAllocated:
+			paid[e.PoolSource] += e.Amount
+		}
+	}
+	if paid[account.UserGenesisPool] == 0 {
+		t.Fatalf("paid %v", paid)
+	}
+	for _, p := range account.Pools {
+		if got, want := l.Balance(t, p.Account), qirat.Amount(p.Opening)-paid[p.Account]; got != want {
+			t.Errorf("%s has %s, want %s", p.Account, got, want)
+		}
+	}
+	var got struct {
+		Countries  int
+		PhaseUsers [6]uint64
+	}
+	if err := l.Query(&got, "AdminContract:GetGlobalCounters"); err != nil || got.Countries != 2 || got.PhaseUsers != [6]uint64{4} {
+		t.Errorf("%+v, %v", got, err)
+	}
+	l.CheckSupply(t)
+}
+
 // B-006: the slots of every country are those of the golden file.
 func TestCountries(t *testing.T) {
 	golden, err := os.ReadFile("../protocol/genesis/testdata/country_slots.csv")

@@ -31,7 +31,7 @@ func functions(kind contract.Kind) []contract.Function {
 	return slices.DeleteFunc(contract.Functions(), func(f contract.Function) bool { return f.Kind != kind })
 }
 
-func TestFunctions(t *testing.T) {
+func TestKF23Functions(t *testing.T) {
 	commands := map[string]contract.Function{}
 	for _, f := range functions(contract.KindCommand) {
 		commands[f.Name] = f

@@ -3,6 +3,7 @@ package contract_test
 import (
 	"bytes"
 	"maps"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -200,7 +201,7 @@ func arguments(t testing.TB, p command.Payload) []string {
 
 // Every command takes effect, and comes to the same by its function and in a
 // batch: what it writes, what it returns, what it causes.
-func TestEveryCommandAlone(t *testing.T) {
+func TestKF23EveryCommandAlone(t *testing.T) {
 	for _, s := range specimens(t) {
 		d, _ := command.Lookup(s.CommandType())
 		t.Run(d.Name(), func(t *testing.T) {
@@ -231,6 +232,58 @@ func TestEveryCommandAlone(t *testing.T) {
 			again, err := batch.Invoke(who, d.Name(), append(arguments(t, s.Payload), item.ID)...)
 			if err != nil || len(again.Writes) > 0 || again.Event != nil || string(again.Result) != string(alone.Result) {
 				t.Errorf("a repetition: %+v, %v", again, err)
+			}
+		})
+	}
+}
+
+// Every command says all that it does in the one event of its transaction: it names
+// each object that it writes, but for receipts and the state of the system, and
+// what an account has then. Whoever reads events alone misses nothing (F-09).
+func TestKF09EventsSayAll(t *testing.T) {
+	for _, s := range specimens(t) {
+		d, _ := command.Lookup(s.CommandType())
+		if d.Type == command.TypeCompactAccount {
+			continue // it adds up what an account has, and changes nothing
+		}
+		t.Run(d.Name(), func(t *testing.T) {
+			l := s.ledger.Clone()
+			before := l.State()
+			tx, results, err := l.Batch(contracttest.As(d.Identity(s.Payload)), l.Item(t, s.Payload))
+			if err != nil || results[0].Outcome != event.Applied {
+				t.Fatalf("%+v, %v", results, err)
+			}
+			env, _, err := tx.Envelope()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said strings.Builder
+			for _, r := range env.Events {
+				said.Write(r.Data)
+			}
+			for key, value := range tx.Writes {
+				parts := strings.Split(strings.Trim(key, "\x00"), "\x00")
+				if object := parts[0]; object == "idem" || object == "sys" || value == nil {
+					continue
+				}
+				if id := strings.TrimPrefix(parts[1], "treasury_"); !strings.Contains(said.String(), id) { // the country's
+					t.Errorf("no event names %q, which is now %s", parts, value)
+				}
+				if parts[0] != "acct" {
+					continue
+				}
+				var had, has struct{ Balance string }
+				if before[key] != nil {
+					if err := json.Unmarshal(before[key], &had, json.MatchCaseInsensitiveNames(true)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := json.Unmarshal(value, &has, json.MatchCaseInsensitiveNames(true)); err != nil {
+					t.Fatal(err)
+				}
+				if has.Balance != had.Balance && has.Balance != "0" && !strings.Contains(said.String(), strconv.Quote(has.Balance)) {
+					t.Errorf("no event tells that %s has %s", parts[1], has.Balance)
+				}
 			}
 		})
 	}

@@ -22,7 +22,7 @@ import (
 const gx = qirat.PerGX
 
 // Worked values of domain.md 3.1. The sender pays, the receiver gets it all.
-func TestTransferFees(t *testing.T) {
+func TestKF16TransferFees(t *testing.T) {
 	l := contracttest.Open(t, "DE", "LK")
 	for id, a := range map[string]string{
 		"shop":    `{"accountID":"shop","kind":"BUSINESS","country":"LK","status":"ACTIVE","balance":"0"}`,

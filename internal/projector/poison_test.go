@@ -31,7 +31,7 @@ func raw(tx ledger.BlockTx, payload []byte) ledger.BlockTx {
 
 // Poison in a money event or an envelope halts; what precedes it in the block
 // is applied, what follows is not, until an operator decides to skip it.
-func TestMoneyPoison(t *testing.T) {
+func TestKF10MoneyPoison(t *testing.T) {
 	for name, c := range map[string]struct {
 		poison func(r *rig) ledger.BlockTx
 		seq    int

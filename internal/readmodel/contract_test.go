@@ -109,7 +109,7 @@ func query[T any](w *town, function string, args ...string) T {
 }
 
 // What the contracts say after a long and busy life is what the read model says.
-func TestContracts(t *testing.T) {
+func TestKF09Contracts(t *testing.T) {
 	w := newTown(t)
 	ctx := t.Context()
 	p := w.people("DE", 6)

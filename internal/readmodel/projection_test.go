@@ -99,7 +99,7 @@ func (w *world) checkBalances() {
 	}
 }
 
-func TestEveryEventHasAHandler(t *testing.T) {
+func TestKF10EveryEventHasAHandler(t *testing.T) {
 	for _, d := range event.All() {
 		if !readmodel.Handles(d.Type) {
 			t.Errorf("no handler for %s", d.Type)
@@ -320,19 +320,6 @@ func TestFreeze(t *testing.T) {
 }
 
 // Applying a transaction again is refused by the event log and changes nothing.
-func TestReplayIsRefused(t *testing.T) {
-	w := newWorld(t)
-	w.open()
-	tx := w.commit(w.Transfer("alice", "bob", 100, 3, ""))
-	before := readmodeltest.Dump(t, w.pool)
-	if err := w.flush(tx); !errors.Is(err, readmodel.ErrData) || !strings.Contains(err.Error(), "event_log") {
-		t.Errorf("replay: %v", err)
-	}
-	if diff := cmp.Diff(before, readmodeltest.Dump(t, w.pool)); diff != "" {
-		t.Error(diff)
-	}
-}
-
 // Events that cannot be true are data errors and leave nothing behind.
 func TestImpossibleEvents(t *testing.T) {
 	w := newWorld(t)
@@ -398,7 +385,7 @@ func TestImpossibleEvents(t *testing.T) {
 }
 
 // Only the projector can write a read model.
-func TestRoles(t *testing.T) {
+func TestKF09Roles(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	for _, role := range []string{"gx_service", "gx_submitter", "gx_verifier"} {

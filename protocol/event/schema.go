@@ -13,7 +13,7 @@ import (
 	"gxcoin.money/gx/protocol/qirat"
 )
 
-//go:generate go test -run ^TestSchemaFiles$ -update .
+//go:generate go test -run ^TestKF10SchemaFiles$ -update .
 
 // Schema returns the JSON Schema (2020-12) of an event's data, as NewRecord
 // writes it.

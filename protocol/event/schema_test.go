@@ -38,7 +38,7 @@ func schemaFiles(t *testing.T) map[string][]byte {
 	return files
 }
 
-func TestSchemaFiles(t *testing.T) {
+func TestKF10SchemaFiles(t *testing.T) {
 	want := schemaFiles(t)
 	if *update {
 		if err := os.MkdirAll(schemaDir, 0o755); err != nil {

@@ -77,22 +77,29 @@ func newSystem(t testing.TB, args ...string) *system {
 	return s
 }
 
-// freePorts returns a base above which the ports that gx up takes are free.
+// freePorts returns a base above which the ports that gx up takes are free, below
+// those that the kernel gives to clients. Whoever tests at the same time looks elsewhere first.
 func freePorts(t testing.TB) int {
 	t.Helper()
-	for base := 20_000 + os.Getpid()%2_000*10; base < 60_000; base += 100 {
-		free := true
-		for port := base; free && port < base+100; port++ {
-			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-			if free = err == nil; free {
-				_ = l.Close()
+	const first, span, bases = 17_000, 100, 150
+	free := func(port int) bool {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = l.Close()
+		}
+		return err == nil
+	}
+bases:
+	for n := range bases {
+		base := first + (os.Getpid()+n)%bases*span
+		for place := range 10 { // the services, and the operational routes 90 above them
+			if !free(base+place) || !free(base+90+place) {
+				continue bases
 			}
 		}
-		if free {
-			return base
-		}
+		return base
 	}
-	t.Fatal("no hundred ports in a row are free")
+	t.Fatal("the ports that gx up takes are free nowhere")
 	return 0
 }
 

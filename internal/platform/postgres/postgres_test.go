@@ -11,10 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"pgregory.net/rapid"
 
+	"gxcoin.money/gx/db/migrations"
 	"gxcoin.money/gx/internal/platform/pgtest"
 	"gxcoin.money/gx/internal/platform/postgres"
 )
@@ -105,7 +110,7 @@ func TestRoleThatDoesNotExist(t *testing.T) {
 	}
 }
 
-func TestMigrateAndCurrent(t *testing.T) {
+func TestKF29MigrateAndCurrent(t *testing.T) {
 	db := pgtest.New(t)
 	ctx := t.Context()
 	if n, err := postgres.Migrate(ctx, db.DSN); n != 0 || err != nil {
@@ -163,6 +168,162 @@ func TestMigrateAndCurrent(t *testing.T) {
 	if err := postgres.Current(ctx, fresh); err != nil {
 		t.Errorf("a newer schema: %v", err)
 	}
+}
+
+// catalog describes everything that migrations make.
+func catalog(t *testing.T, db postgres.DB) []string {
+	t.Helper()
+	rows, err := db.Query(t.Context(), `
+		WITH ours AS (SELECT oid, nspname AS schema FROM pg_namespace WHERE nspname IN ('app', 'read', 'ledger'))
+		SELECT format('column %s.%s %s %s %s %s', table_schema, table_name, column_name, data_type, is_nullable, coalesce(column_default, identity_generation))
+		FROM information_schema.columns WHERE table_schema IN (SELECT schema FROM ours) UNION ALL
+		SELECT format('constraint %s: %s', conrelid::regclass, pg_get_constraintdef(oid)) FROM pg_constraint WHERE connamespace IN (SELECT oid FROM ours) UNION ALL
+		SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname IN (SELECT schema FROM ours) UNION ALL
+		SELECT format('grant %s on %s %s: %s', privilege_type, table_schema, table_name, grantee) FROM information_schema.role_table_grants
+		WHERE table_schema IN (SELECT schema FROM ours) UNION ALL
+		SELECT 'trigger ' || pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal UNION ALL
+		SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace IN (SELECT oid FROM ours) ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// at makes an empty database, with every migration up to a version.
+func at(t *testing.T, version int64) pgtest.Database {
+	t.Helper()
+	db := pgtest.New(t)
+	ctx := t.Context()
+	if _, err := db.Pool(t, "").Exec(ctx, `DROP SCHEMA app, read, ledger CASCADE; DROP TABLE public.goose_db_version`); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := pgx.ParseConfig(db.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := stdlib.OpenDB(*cfg)
+	defer server.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, server, migrations.FS, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.UpTo(ctx, version); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// Whatever release a database is of, and wherever the last migration of it was
+// killed, it becomes what a new one is, and keeps what it holds (F-29).
+func TestKF29EveryReleaseIsMigrated(t *testing.T) {
+	latest, err := postgres.Latest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := catalog(t, pgtest.New(t).Pool(t, ""))
+	if len(want) < 500 {
+		t.Fatalf("the catalogue is not looked at: %d entries", len(want))
+	}
+	for v := int64(1); v < latest; v++ {
+		t.Run(fmt.Sprint("from ", v), func(t *testing.T) {
+			t.Parallel()
+			db := at(t, v)
+			pool := db.Pool(t, "")
+			ctx := t.Context()
+			if err := postgres.Current(ctx, pool); !errors.Is(err, postgres.ErrSchemaBehind) {
+				t.Errorf("a service is content with it: %v", err)
+			}
+			if _, err := pool.Exec(ctx, `INSERT INTO app.commands (id, type, payload, principal, route, idempotency_key, next_at, created_at)
+				VALUES (gen_random_uuid(), 'TRANSFER_TOKENS', '{}', 'customer:1', 'POST /transfers', 'key', now(), now())`); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := postgres.Migrate(ctx, db.DSN); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, catalog(t, pool)); diff != "" {
+				t.Error(diff)
+			}
+			var n int
+			if err := pool.QueryRow(ctx, `SELECT count(*) FROM app.commands WHERE idempotency_key = 'key'`).Scan(&n); err != nil || n != 1 {
+				t.Errorf("%d commands are left, %v", n, err)
+			}
+		})
+	}
+	t.Run("killed", func(t *testing.T) {
+		t.Parallel()
+		db := at(t, 1)
+		pool := db.Pool(t, "")
+		ctx := t.Context()
+		tx, err := pool.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+		// In the way of some migration, in its middle.
+		if _, err := tx.Exec(ctx, `LOCK TABLE app.commands, app.people, app.sessions, read.checkpoint, read.event_dlq IN ACCESS EXCLUSIVE MODE`); err != nil {
+			t.Fatal(err)
+		}
+		died := make(chan error, 1)
+		go func() { _, err := postgres.Migrate(ctx, db.DSN); died <- err }()
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for killed := false; !killed; {
+			select {
+			case <-tick.C:
+			case err := <-died:
+				t.Fatalf("nothing was in the way of the migration: %v", err)
+			}
+			err := pool.QueryRow(ctx, `SELECT coalesce(bool_or(pg_terminate_backend(pid)), false) FROM pg_stat_activity
+				WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'relation'`).Scan(&killed)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := <-died; err == nil {
+			t.Error("a killed migration reports success")
+		}
+		if err := tx.Rollback(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := postgres.Current(ctx, pool); !errors.Is(err, postgres.ErrSchemaBehind) {
+			t.Errorf("after half of it: %v", err)
+		}
+		if _, err := postgres.Migrate(ctx, db.DSN); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, catalog(t, pool)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// A password may hold anything that can be printed (F-29).
+func TestKF29AnyPassword(t *testing.T) {
+	var all strings.Builder
+	for c := ' '; c <= '~'; c++ {
+		all.WriteRune(c)
+	}
+	server, err := url.Parse(pgtest.New(t).DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		password := rapid.StringOfN(rapid.RuneFrom([]rune(all.String()+"é€")), 1, 40, -1).Draw(rt, "password")
+		u := *server
+		u.User = url.UserPassword(server.User.Username(), password)
+		pool, err := postgres.Open(t.Context(), u.String(), postgres.Options{MaxConns: 1})
+		if err != nil {
+			rt.Fatalf("%q: %v", password, err)
+		}
+		defer pool.Close()
+		if got := pool.Config().ConnConfig.Password; got != password {
+			rt.Errorf("password %q is sent as %q", password, got)
+		}
+	})
 }
 
 func TestErrorClasses(t *testing.T) {
