@@ -87,6 +87,8 @@ type Report struct {
 	LightVisibleP50 Figure `json:"lightVisibleP50Ms"`
 	LightVisibleP99 Figure `json:"lightVisibleP99Ms"`
 
+	Requests []Request `json:"requests"`
+
 	Payments  int       `json:"payments"` // measured under load, all rounds
 	Processes []Process `json:"processes,omitempty"`
 
@@ -119,6 +121,7 @@ type samples struct {
 	baseline, baselineCPU, accepted, share, committed, projected, drain, p50, p99 []float64
 	lightAccept50, lightAccept99, lightVisible50, lightVisible99                  []float64
 
+	requests   map[string][]sample
 	cpu        map[string][]float64
 	rest, most map[string]int64
 }
@@ -126,7 +129,7 @@ type samples struct {
 // Run measures. It ends by itself, and leaves nothing behind but people who paid each other.
 func Run(ctx context.Context, o Options) (_ Report, err error) {
 	b := &bench{o: o.withDefaults()}
-	b.samples.cpu, b.samples.most = map[string][]float64{}, map[string]int64{}
+	b.samples.requests, b.samples.cpu, b.samples.most = map[string][]sample{}, map[string][]float64{}, map[string]int64{}
 	b.samples.rest = memory(look(b.o.PID, nil))
 	if b.db, err = pgx.Connect(ctx, b.o.Database); err != nil {
 		return b.report, fmt.Errorf("connect to the database: %w", err)
@@ -184,7 +187,8 @@ func (b *bench) round(ctx context.Context, i int) error {
 		return err
 	}
 	rate := float64(transactions) / took.Seconds()
-	baselineCPU := spent(before, look(b.o.PID, names))[postgresGroup+forBaseline]
+	bareCPU := spent(before, look(b.o.PID, names))
+	baselineCPU := bareCPU[postgresGroup+forBaseline]
 
 	proceed, held := hold(b.o.PID, "gx submit")
 	var alone burst
@@ -209,6 +213,10 @@ func (b *bench) round(ctx context.Context, i int) error {
 		return err
 	}
 	slow, err := b.trickle(ctx, light)
+	if err != nil {
+		return err
+	}
+	requests, err := b.requests(ctx, load)
 	if err != nil {
 		return err
 	}
@@ -238,6 +246,13 @@ func (b *bench) round(ctx context.Context, i int) error {
 	add(&s.lightAccept99, milliseconds(slow.accept, 0.99))
 	add(&s.lightVisible50, milliseconds(slow.visible, 0.50))
 	add(&s.lightVisible99, milliseconds(slow.visible, 0.99))
+	requests[payment.name] = sample{
+		rate: accepted, p50: milliseconds(paid.took, 0.50), p99: milliseconds(paid.took, 0.99), cpu: 1000 * ours(cpu) / float64(paid.accepted), refused: paid.refused,
+		bareRate: rate, bareCPU: 1000 * (bareCPU[self] + baselineCPU) / float64(transactions),
+	}
+	for name, of := range requests {
+		s.requests[name] = append(s.requests[name], of)
+	}
 	delete(cpu, postgresGroup+forBaseline)
 	for name, seconds := range cpu {
 		s.cpu[name] = append(s.cpu[name], seconds*1000/float64(paid.accepted))
@@ -323,6 +338,9 @@ func (b *bench) conclude() {
 	}
 	for _, name := range sortGroups(slices.Collect(maps.Keys(s.cpu))) {
 		r.Processes = append(r.Processes, Process{name, figure(s.cpu[name]), s.rest[name], s.most[name]})
+	}
+	for _, name := range []string{balance.name, history.name, payment.name, login.name, flooded} {
+		r.Requests = append(r.Requests, requestOf(name, s.requests[name]))
 	}
 	r.StartFirst, r.StartSecond = b.o.StartFirst.Seconds(), b.o.StartSecond.Seconds()
 	if spread := r.Baseline.Spread(); spread > noisy && b.o.Rounds > 1 {

@@ -67,6 +67,21 @@ func TestRun(t *testing.T) {
 			t.Errorf("round %d: visible before it was accepted: %+v", i, r)
 		}
 	}
+	var names []string
+	for _, x := range r.Requests {
+		names = append(names, x.Name)
+		for name, f := range map[string]Figure{"rate": x.Rate, "p50": x.P50, "p99": x.P99, "bare rate": x.BareRate, "share": x.Share} {
+			if len(f.Rounds) != 2 || f.Min <= 0 {
+				t.Errorf("%s of %s: %+v", name, x.Name, f)
+			}
+		}
+		if x.P99.Min < x.P50.Min {
+			t.Errorf("%s: p99 below p50: %+v", x.Name, x)
+		}
+	}
+	if got := strings.Join(names, "|"); got != "wallet read|history, 50 lines|transfer|login|wallet read, while as many log in" {
+		t.Errorf("requests %s", got)
+	}
 	if len(r.Alone.Rounds) != 0 {
 		t.Errorf("a submitter in this process was held: %+v", r.Alone)
 	}
@@ -89,7 +104,7 @@ func TestRun(t *testing.T) {
 	if err := r.Print(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"as a share of the baseline", "payments projected", "accept to visible p99 at 20/s", "fsync " + r.Machine.Postgres["fsync"], "2.0 s the first time, 1.0 s the second"} {
+	for _, line := range []string{"wallet read, while as many log in", "as a share of the baseline", "payments projected", "accept to visible p99 at 20/s", "fsync " + r.Machine.Postgres["fsync"], "2.0 s the first time, 1.0 s the second"} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("the report lacks %q:\n%s", line, &out)
 		}
@@ -111,6 +126,35 @@ func TestRefusal(t *testing.T) {
 	}
 	if _, err := Run(t.Context(), Options{Database: "postgres://127.0.0.1:1/none"}); err == nil || !strings.Contains(err.Error(), "connect to the database") {
 		t.Errorf("no database: %v", err)
+	}
+}
+
+func TestRequests(t *testing.T) {
+	made := func(refused int, ms ...int) *caller {
+		c := &caller{refused: refused}
+		for _, n := range ms {
+			c.took = append(c.took, time.Duration(n)*time.Millisecond)
+		}
+		return c
+	}
+	all := []*caller{made(1, 10, 10), made(2, 10, 30)}
+	cpu := map[string]float64{"gx serve identity": 1, "PostgreSQL for the service": 0.5, "PostgreSQL": 0.5, postgresGroup + forBaseline: 70, self: 80}
+	s := sampleOf(all, 2*time.Second, cpu, bareLoop{rate: 8, cpu: 100})
+	if want := (sample{rate: 2, p50: 10, p99: 30, cpu: 500, bareRate: 8, bareCPU: 100, refused: 3}); s != want {
+		t.Errorf("%+v, want %+v", s, want)
+	}
+	s.cpu = 0
+	r := requestOf("x", []sample{s, sampleOf(all, time.Second, cpu, bareLoop{rate: 8, cpu: 100})})
+	if r.Rate.Median != 3 || r.Share.Median != 0.375 || len(r.Times.Rounds) != 1 || r.Times.Median != 5 || r.Refused != 6 {
+		t.Errorf("%+v", r)
+	}
+	var out strings.Builder
+	printRequests([]Request{r, requestOf("nobody had time", []sample{sampleOf(nil, time.Second, cpu, bareLoop{rate: 8, cpu: 100})})},
+		func(cells ...string) { out.WriteString(strings.Join(cells, "|") + "\n") })
+	want := "request|a second|p50|p99|CPU of each|x bare|bare|share|refused\n" +
+		"x|3/s|10.0 ms|30.0 ms|500.00 ms|5.0|8/s|0.375|6\nnobody had time|-|-|-|-|-|8/s|-|0\n"
+	if out.String() != want {
+		t.Errorf("%s", &out)
 	}
 }
 

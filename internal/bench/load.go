@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,60 +23,68 @@ import (
 // amount is what every payment pays, in Qirat: little, but a fee is due abroad.
 const amount = "10000"
 
-// payer sends payments from one person to another over a connection of its own,
-// with as little work as it can: what it uses the system can't have.
-type payer struct {
-	from, to *demo.Customer
-	conn     net.Conn
-	answers  *bufio.Reader
-	head     []byte // of every request, up to the key
-	tail     []byte // from the key on
+// caller sends the same request of a person over a connection of its own, with as
+// little work as it can: what it uses the system can't have.
+type caller struct {
+	from    *demo.Customer
+	status  int // of an answer
+	conn    net.Conn
+	answers *bufio.Reader
+	head    []byte // of every request, up to the key
+	tail    []byte // from the key on
 
-	took []time.Duration
-	last []byte // body of the last answer
+	took    []time.Duration
+	refused int    // that the service had no time for
+	last    []byte // body of the last answer
 }
 
-func newPayer(ctx context.Context, tokenomics string, from, to *demo.Customer) (*payer, error) {
-	u, err := url.Parse(tokenomics)
+// newCaller connects a caller for a request of from, who pays to when it is a payment.
+func (b *bench) newCaller(ctx context.Context, r request, from, to *demo.Customer) (*caller, error) {
+	u, err := url.Parse(b.o.Services[r.service])
 	if err != nil || u.Scheme != "http" {
-		return nil, fmt.Errorf("the load needs an http address of tokenomics, not %q", tokenomics)
+		return nil, fmt.Errorf("the load needs an http address of %s, not %q", r.service, b.o.Services[r.service])
 	}
 	// Whatever renews the session makes the token last for a round.
 	if _, err := from.Client.GetMe(ctx); err != nil {
 		return nil, err
 	}
 	tokens, _ := from.Client.Tokens()
-	body, err := json.Marshal(client.Payment{ToID: to.Account, Amount: amount, Reason: "bench"})
-	if err != nil {
+	var body []byte
+	if r.body != nil {
+		if body, err = json.Marshal(r.body(from, to)); err != nil {
+			return nil, err
+		}
+	}
+	c := &caller{from: from, status: r.status}
+	c.head = fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: gx-bench\r\nAccept: application/json\r\n", r.method, r.path, u.Host)
+	if body != nil {
+		c.head = fmt.Appendf(c.head, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
+	}
+	c.head = fmt.Appendf(c.head, "Authorization: Bearer %s\r\nIdempotency-Key: bench-", tokens.AccessToken)
+	c.tail = fmt.Appendf(nil, "\r\n\r\n%s", body)
+	if c.conn, err = new(net.Dialer).DialContext(ctx, "tcp", u.Host); err != nil {
 		return nil, err
 	}
-	p := &payer{from: from, to: to}
-	p.head = fmt.Appendf(nil, "POST /api/v1/transfers HTTP/1.1\r\nHost: %s\r\nUser-Agent: gx-bench\r\nAccept: application/json\r\nContent-Type: application/json\r\nContent-Length: %d\r\nAuthorization: Bearer %s\r\nIdempotency-Key: bench-",
-		u.Host, len(body), tokens.AccessToken)
-	p.tail = fmt.Appendf(nil, "\r\n\r\n%s", body)
-	if p.conn, err = new(net.Dialer).DialContext(ctx, "tcp", u.Host); err != nil {
-		return nil, err
-	}
-	p.answers = bufio.NewReader(p.conn)
-	return p, nil
+	c.answers = bufio.NewReader(c.conn)
+	return c, nil
 }
 
-// run pays until the time is over.
-func (p *payer) run(until time.Time) error {
-	if err := p.conn.SetDeadline(until.Add(answerWithin)); err != nil {
+// run sends requests until the time is over.
+func (c *caller) run(until time.Time) error {
+	if err := c.conn.SetDeadline(until.Add(answerWithin)); err != nil {
 		return err
 	}
-	buf := make([]byte, 0, len(p.head)+len(p.tail)+64)
+	buf := make([]byte, 0, len(c.head)+len(c.tail)+64)
 	for {
 		begin := time.Now()
 		if !begin.Before(until) {
 			return nil
 		}
-		buf = append(append(append(buf[:0], p.head...), uuid.NewString()...), p.tail...)
-		if _, err := p.conn.Write(buf); err != nil {
+		buf = append(append(append(buf[:0], c.head...), uuid.NewString()...), c.tail...)
+		if _, err := c.conn.Write(buf); err != nil {
 			return err
 		}
-		resp, err := http.ReadResponse(p.answers, nil)
+		resp, err := http.ReadResponse(c.answers, nil)
 		if err != nil {
 			return err
 		}
@@ -83,11 +92,44 @@ func (p *payer) run(until time.Time) error {
 		if err != nil {
 			return err
 		}
-		if resp.StatusCode != http.StatusAccepted {
-			return fmt.Errorf("a payment was not accepted: %s: %s", resp.Status, body)
+		switch resp.StatusCode {
+		case c.status:
+			c.took, c.last = append(c.took, time.Since(begin)), body
+		case http.StatusServiceUnavailable:
+			c.refused++
+		default:
+			return fmt.Errorf("%s: %s: %s", bytes.TrimSuffix(c.head[:bytes.IndexByte(c.head, '\r')], []byte(" HTTP/1.1")), resp.Status, body)
 		}
-		p.took, p.last = append(p.took, time.Since(begin)), body
 	}
+}
+
+// callers connects each client for a request.
+func (b *bench) callers(ctx context.Context, r request) (all []*caller, hangUp func(), err error) {
+	hangUp = func() {
+		for _, c := range all {
+			_ = c.conn.Close() // everything was read
+		}
+	}
+	for i := range b.o.Clients {
+		c, err := b.newCaller(ctx, r, b.people[i], b.people[b.o.Clients+i])
+		if err != nil {
+			hangUp()
+			return nil, nil, err
+		}
+		all = append(all, c)
+	}
+	return all, hangUp, nil
+}
+
+// together lets callers send for a while; it returns when the last has its answer.
+func together(all []*caller, until time.Time) error {
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, c := range all {
+		wg.Go(func() { errs[i] = c.run(until) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // answerWithin is how long an answer may take.
@@ -97,6 +139,7 @@ const answerWithin = 15 * time.Second
 type burst struct {
 	begin     time.Time
 	accepted  int
+	refused   int
 	accepting time.Duration // until the last answer
 	visible   time.Duration // from begin until every payment can be read
 	took      []time.Duration
@@ -106,35 +149,21 @@ type burst struct {
 // until every payment is visible: the last of each payer, since those of one
 // account keep their order.
 func (b *bench) burst(ctx context.Context, d time.Duration, accepted func()) (burst, error) {
-	payers := make([]*payer, b.o.Clients)
-	defer func() {
-		for _, p := range payers {
-			if p != nil {
-				_ = p.conn.Close() // everything was read
-			}
-		}
-	}()
-	for i := range payers {
-		var err error
-		if payers[i], err = newPayer(ctx, b.o.Services["tokenomics"], b.people[i], b.people[len(payers)+i]); err != nil {
-			return burst{}, err
-		}
+	payers, hangUp, err := b.callers(ctx, payment)
+	if err != nil {
+		return burst{}, err
 	}
+	defer hangUp()
 	out := burst{begin: time.Now()}
-	until := out.begin.Add(d)
-	errs := make([]error, len(payers))
-	var wg sync.WaitGroup
-	for i, p := range payers {
-		wg.Go(func() { errs[i] = p.run(until) })
-	}
-	wg.Wait()
+	err = together(payers, out.begin.Add(d))
 	out.accepting = time.Since(out.begin)
 	accepted()
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return out, err
 	}
 	for _, p := range payers {
 		out.accepted += len(p.took)
+		out.refused += p.refused
 		out.took = append(out.took, p.took...)
 		if p.last == nil {
 			continue
