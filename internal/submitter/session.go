@@ -164,7 +164,7 @@ func (s *session) slots() int {
 func (s *session) dispatch(further bool) error {
 	for s.slots() > 0 {
 		now := s.o.Clock()
-		if s.more && (further || s.line.ready(now) < 2*s.o.MaxBatch) {
+		if s.more && (further || s.line.ready(now) < s.ahead()) {
 			if err := s.claim(); err != nil {
 				return err
 			}
@@ -184,9 +184,12 @@ func (s *session) dispatch(further bool) error {
 	return nil
 }
 
+// ahead is how many commands are to be at hand.
+func (s *session) ahead() int { return 2 * max(s.o.MaxBatch, s.o.Pipeline) }
+
 // claim takes the next commands off the outbox.
 func (s *session) claim() error {
-	n := min(2*s.o.MaxBatch, maxKnown-len(s.line.known))
+	n := min(s.ahead(), maxKnown-len(s.line.known))
 	if n <= 0 {
 		s.more = false // until the next poll
 		return nil
