@@ -31,6 +31,9 @@ import (
 // owner is the name of the first member of staff.
 const owner = "owner"
 
+// ephemeral is how the names of temporary data directories begin.
+const ephemeral = "gx-up-"
+
 // openTimeout bounds the opening of the ledger.
 const openTimeout = time.Minute
 
@@ -168,8 +171,9 @@ func (u *up) readyFiles() []string {
 func (u *up) open() error {
 	path := u.DataDir
 	if u.Ephemeral {
+		_ = datadir.RemoveAbandoned(filepath.Join(os.TempDir(), ephemeral+"*")) // of those that were killed; the next one tries again
 		var err error
-		if path, err = os.MkdirTemp("", "gx-up-"); err != nil {
+		if path, err = os.MkdirTemp("", ephemeral); err != nil {
 			return fmt.Errorf("make a temporary directory: %w", err)
 		}
 	}

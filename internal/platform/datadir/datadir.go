@@ -144,6 +144,25 @@ func (d *Dir) Sub(elem ...string) string { return filepath.Join(append([]string{
 // Close gives the directory up.
 func (d *Dir) Close() error { return d.lock.Close() }
 
+// RemoveAbandoned removes the data directories that match a pattern and that no
+// process uses any more. A PostgreSQL that was left running in one ends when it
+// misses its files.
+func RemoveAbandoned(pattern string) error {
+	paths, err := filepath.Glob(pattern)
+	errs := []error{err}
+	for _, path := range paths {
+		if fresh, err := inspect(path); err != nil || fresh {
+			continue // not ours, or just being made
+		}
+		d := &Dir{Path: path}
+		if d.acquire() != nil {
+			continue // in use, or somebody else's
+		}
+		errs = append(errs, os.RemoveAll(path), d.Close())
+	}
+	return errors.Join(errs...)
+}
+
 // Secret returns the path of a secret, which is generated once and kept.
 func (d *Dir) Secret(name string, generate func() ([]byte, error)) (string, error) {
 	path := d.Sub("secrets", name)

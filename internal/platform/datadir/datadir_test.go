@@ -128,6 +128,41 @@ func TestKF36SecretIsMadeOnceAndKept(t *testing.T) {
 	}
 }
 
+// Of temporary directories those are removed whose process is gone, and nothing else.
+func TestRemoveAbandoned(t *testing.T) {
+	base := t.TempDir()
+	at := func(name string) string { return filepath.Join(base, name) }
+	used := open(t, at("gx-used"))
+	defer used.Close()
+	for _, name := range []string{"gx-abandoned", "other-abandoned"} {
+		if err := open(t, at(name)).Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"gx-empty", "gx-foreign"} {
+		if err := os.Mkdir(at(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(at("gx-foreign"), "diary"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := datadir.RemoveAbandoned(at("gx-*")); err != nil {
+		t.Error(err)
+	}
+	entries, err := os.ReadDir(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if diff := cmp.Diff([]string{"gx-empty", "gx-foreign", "gx-used", "other-abandoned"}, left); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestRunning(t *testing.T) {
 	d := open(t, t.TempDir())
 	defer d.Close()
