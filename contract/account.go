@@ -16,7 +16,7 @@ const pending = account.Status(status.OrganizationPending)
 // Balance is the opening, and Received and Distributed are what its delta rows
 // folded so far came to: see tx.balance.
 type Account struct {
-	AccountID             string         `json:"accountID"`
+	AccountID             string         `json:"accountID,omitzero"` // absent in the state: the key tells
 	Kind                  account.Kind   `json:"kind"`
 	Owner                 string         `json:"owner,omitzero"` // organization that controls a treasury; nobody can spend from one without
 	Country               string         `json:"country,omitzero"`
@@ -50,11 +50,15 @@ func (t *tx) account(id string) (*Account, error) {
 	case a == nil:
 		return nil, refuse(CodeNotFound, "account %s does not exist", id)
 	}
-	a.key = key
+	a.AccountID, a.key = id, key
 	return a, nil
 }
 
-func (t *tx) setAccount(a *Account) error { return store(t, a.key, a) }
+func (t *tx) setAccount(a *Account) error {
+	stored := *a
+	stored.AccountID = ""
+	return store(t, a.key, &stored)
+}
 
 // addAccount opens an account, which must be new.
 func (t *tx) addAccount(a *Account) error {

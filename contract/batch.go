@@ -32,7 +32,7 @@ type BatchResult struct {
 	Outcome  event.Outcome  `json:"outcome"` // Applied, Rejected or Deferred
 	Code     string         `json:"code,omitzero"`
 	Message  string         `json:"message,omitzero"`
-	Result   jsontext.Value `json:"result,omitzero"`
+	Result   jsontext.Value `json:"result,omitzero"`   // of a command that is replayed; otherwise the envelope has it
 	Replayed bool           `json:"replayed,omitzero"` // an earlier transaction ended the command so
 }
 

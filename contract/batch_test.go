@@ -53,8 +53,11 @@ func TestBatch(t *testing.T) {
 		if r.ID != items[i].ID || r.Outcome != w.outcome || r.Code != string(w.code) || !strings.Contains(r.Message, w.text) || r.Replayed {
 			t.Errorf("command %d: %+v, want %+v", i, r, w)
 		}
-		if end.ID != r.ID || end.Outcome != r.Outcome || end.Code != r.Code || end.Message != r.Message || !bytes.Equal(end.Result, r.Result) {
+		if end.ID != r.ID || end.Outcome != r.Outcome || end.Code != r.Code || end.Message != r.Message || r.Result != nil {
 			t.Errorf("command %d: the envelope says %+v, the result %+v", i, end, r)
+		}
+		if (len(end.Result) == 0) != (r.Outcome == event.Rejected) {
+			t.Errorf("command %d: the envelope says that it returned %s", i, end.Result)
 		}
 	}
 	if len(events) != 2 || env.Events[0].Command != 0 || env.Events[1].Command != 2 || env.Events[1].Seq != 1 {
@@ -69,7 +72,7 @@ func TestBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, r := range again[:len(items)] {
-		if !r.Replayed || r.Outcome != results[i].Outcome || r.Code != results[i].Code || !bytes.Equal(r.Result, results[i].Result) {
+		if !r.Replayed || r.Outcome != results[i].Outcome || r.Code != results[i].Code || !bytes.Equal(r.Result, env.Commands[i].Result) {
 			t.Errorf("repetition of command %d: %+v, first %+v", i, r, results[i])
 		}
 	}
@@ -120,13 +123,17 @@ func TestBatchAndDirectCall(t *testing.T) {
 	ids := l.Join(t, "DE", 2)
 	item := l.Item(t, contracttest.Pay(ids[0], ids[1], 7*gx))
 	refused := l.Item(t, contracttest.Pay(ids[0], ids[1], 7000*gx))
-	_, results, err := l.Batch(backend, item, refused)
+	batch, _, err := l.Batch(backend, item, refused)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, _, err := batch.Envelope()
 	if err != nil {
 		t.Fatal(err)
 	}
 	tx, err := l.Invoke(backend, "TokenomicsContract:TransferWithFees", ids[0], ids[1], "7000000", "", "", item.ID)
-	if err != nil || !bytes.Equal(tx.Result, results[0].Result) || len(tx.Writes) > 0 {
-		t.Errorf("the direct call returns %s, the batch %s, %v", tx.Result, results[0].Result, err)
+	if err != nil || !bytes.Equal(tx.Result, env.Commands[0].Result) || len(tx.Writes) > 0 {
+		t.Errorf("the direct call returns %s, the batch %s, %v", tx.Result, env.Commands[0].Result, err)
 	}
 	_, err = l.Invoke(backend, "TokenomicsContract:TransferWithFees", ids[0], ids[1], "7000000000", "", "", refused.ID)
 	wantError(t, err, contract.CodeInsufficientFunds, "insufficient funds")

@@ -165,7 +165,10 @@ func (t *tx) runInstruction(i *instruction) (BatchResult, error) {
 	if err != nil {
 		return out, err
 	}
-	out.Outcome, out.Code, out.Message, out.Result, out.Replayed = r.Outcome, string(r.Code), r.Message, r.Result, replayed
+	out.Outcome, out.Code, out.Message, out.Replayed = r.Outcome, string(r.Code), r.Message, replayed
+	if replayed {
+		out.Result = r.Result
+	}
 	return out, nil
 }
 

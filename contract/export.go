@@ -65,8 +65,11 @@ func init() {
 	query(command.AdminContract, "ExportFirst", []string{"prefixes"}, exportFirst)
 	query(command.AdminContract, "ExportAccount", []string{"accountID"}, func(t *tx, args []string) (*AccountExport, error) {
 		a, err := load[Account](t, accountKey(args[0]))
-		if err != nil || a == nil || !a.collective() {
-			return &AccountExport{Account: a}, err
+		if err != nil || a == nil {
+			return &AccountExport{}, err
+		}
+		if a.AccountID = args[0]; !a.collective() {
+			return &AccountExport{Account: a}, nil
 		}
 		f, err := t.flows(a)
 		return &AccountExport{a, f}, err

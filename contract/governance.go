@@ -69,7 +69,7 @@ func proposalKey(id string) string { return compositeKey("prop", id) }
 // activeProposalKey is the entry of an active proposal in the index that keeps
 // it the only one of its kind.
 func activeProposalKey(param, value string) string {
-	return compositeKey("propActive", param, hashArgs([]byte(value)))
+	return compositeKey("propActive", param, hashText(value))
 }
 
 func voteKey(proposalID, voterID string) string { return compositeKey("vote", proposalID, voterID) }

@@ -1,7 +1,11 @@
 package contract
 
 import (
+	"errors"
+	"fmt"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"gxcoin.money/gx/protocol/fee"
@@ -26,11 +30,18 @@ const (
 
 // TxRecord is one line of an account's history.
 type TxRecord struct {
-	TxID         string        `json:"txID"`
-	Seq          int           `json:"seq"` // position among the lines of the transaction
+	TxID string    `json:"txID"`
+	Seq  int       `json:"seq"` // position among the lines of the transaction
+	At   time.Time `json:"at"`
+	Line
+}
+
+// Line is what the ledger keeps of a TxRecord; the key tells the rest, and the
+// account of the history, which is FromID or ToID.
+type Line struct {
 	Type         EntryType     `json:"type"`
-	FromID       string        `json:"fromID"`
-	ToID         string        `json:"toID"`
+	FromID       string        `json:"fromID,omitzero"`
+	ToID         string        `json:"toID,omitzero"`
 	Amount       qirat.Amount  `json:"amount"`
 	Fee          qirat.Amount  `json:"fee,omitzero"`
 	FeeBps       uint64        `json:"feeBps,omitzero"`
@@ -39,16 +50,49 @@ type TxRecord struct {
 	Remark       string        `json:"remark,omitzero"`
 	Ref          string        `json:"ref,omitzero"`
 	BalanceAfter *qirat.Amount `json:"balanceAfter,omitzero"` // absent for collective accounts
-	At           time.Time     `json:"at"`
 }
 
-// addRecord writes a line into the history of an account. The keys count down,
-// so that the newest line comes first.
-func (t *tx) addRecord(a *Account, r *TxRecord) error {
-	r.Seq, r.BalanceAfter = t.entries, balanceAfter(a)
+// addLine writes a line into the history of an account. The keys count down, so
+// that the newest line comes first.
+func (t *tx) addLine(a *Account, l Line) error {
+	switch a.AccountID {
+	case l.FromID:
+		l.FromID = ""
+	case l.ToID:
+		l.ToID = ""
+	}
+	l.BalanceAfter = balanceAfter(a)
+	key := compositeKey("tx", a.AccountID, padded(20, math.MaxUint64-uint64(t.now.Unix())), t.stub.TxID(), padded(10, math.MaxUint32-uint64(t.entries)))
 	t.entries++
-	key := compositeKey("tx", a.AccountID, padded(20, math.MaxUint64-uint64(r.At.Unix())), r.TxID, padded(10, math.MaxUint32-uint64(r.Seq)))
-	return store(t, key, r)
+	return store(t, key, &l)
+}
+
+// HistoryRecord returns the line of an account's history that an export holds.
+func HistoryRecord(o Exported) (*TxRecord, error) {
+	l, err := decode[Line](strings.Join(o.Key, separator), o.Value)
+	if err != nil {
+		return nil, err
+	}
+	return recordOf(o.Key[1:], l)
+}
+
+// recordOf completes a line by the attributes of its key.
+func recordOf(key []string, l *Line) (*TxRecord, error) {
+	if len(key) != 4 {
+		return nil, fmt.Errorf("%q is no key of a history", key)
+	}
+	before, err := strconv.ParseUint(key[1], 10, 64)
+	seq, seqErr := strconv.ParseUint(key[3], 10, 32)
+	if err := errors.Join(err, seqErr); err != nil {
+		return nil, fmt.Errorf("%q is no key of a history: %w", key, err)
+	}
+	switch {
+	case l.FromID == "":
+		l.FromID = key[0]
+	case l.ToID == "":
+		l.ToID = key[0]
+	}
+	return &TxRecord{TxID: key[2], Seq: int(math.MaxUint32 - seq), At: time.Unix(int64(math.MaxUint64-before), 0).UTC(), Line: *l}, nil
 }
 
 // padded returns n in decimal digits with leading zeros.

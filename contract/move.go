@@ -39,14 +39,14 @@ func (t *tx) move(m movement) error {
 	if err := t.credit(m.To, m.Amount); err != nil {
 		return err
 	}
-	r := &TxRecord{
-		TxID: t.stub.TxID(), Type: m.Type, FromID: m.From.AccountID, ToID: m.To.AccountID, Amount: m.Amount,
-		Fee: m.Quote.Fee, FeeBps: m.Quote.Bps, FeeType: m.Quote.Type, Scope: m.Quote.Scope, Remark: m.Remark, Ref: m.Ref, At: t.now,
+	l := Line{
+		Type: m.Type, FromID: m.From.AccountID, ToID: m.To.AccountID, Amount: m.Amount,
+		Fee: m.Quote.Fee, FeeBps: m.Quote.Bps, FeeType: m.Quote.Type, Scope: m.Quote.Scope, Remark: m.Remark, Ref: m.Ref,
 	}
-	if err := t.addRecord(m.From, r); err != nil {
+	if err := t.addLine(m.From, l); err != nil {
 		return err
 	}
-	if err := t.addRecord(m.To, r); err != nil {
+	if err := t.addLine(m.To, l); err != nil {
 		return err
 	}
 	if m.Quote.Fee == 0 {
@@ -56,9 +56,7 @@ func (t *tx) move(m movement) error {
 	if err := t.credit(fund, m.Quote.Fee); err != nil {
 		return err
 	}
-	return t.addRecord(fund, &TxRecord{
-		TxID: r.TxID, Type: EntryFee, FromID: r.FromID, ToID: fund.AccountID, Amount: r.Fee, Ref: r.Ref, At: r.At,
-	})
+	return t.addLine(fund, Line{Type: EntryFee, FromID: m.From.AccountID, ToID: fund.AccountID, Amount: m.Quote.Fee, Ref: m.Ref})
 }
 
 func (t *tx) debit(a *Account, amount qirat.Amount) error {

@@ -56,9 +56,12 @@ func send(t *rapid.T, l *contracttest.Ledger, payloads ...command.Payload) (sent
 	if s.results, err = contract.DecodeBatch(tx.Result); err != nil {
 		t.Fatal(err)
 	}
-	_, events, err := tx.Envelope()
+	env, events, err := tx.Envelope()
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := range s.results {
+		s.results[i].Result = env.Commands[i].Result
 	}
 	return s, events
 }

@@ -113,10 +113,12 @@ func (w *world) step(t *rapid.T, caller contract.Caller, items []contract.BatchI
 				t.Fatalf("a repetition of %s: %+v, first %+v", items[i].Type, r, first)
 			}
 		default:
-			ended[r.ID] = r
-			if end := env.Commands[published]; r.Replayed || end.ID != r.ID || end.Outcome != r.Outcome || end.Type != items[i].Type {
+			end := env.Commands[published]
+			if r.Replayed || r.Result != nil || end.ID != r.ID || end.Outcome != r.Outcome || end.Type != items[i].Type {
 				t.Fatalf("%+v is published as %+v", r, end)
 			}
+			r.Result = end.Result
+			ended[r.ID] = r
 			published++
 		}
 	}

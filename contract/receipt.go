@@ -2,7 +2,7 @@ package contract
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"strings"
 	"unicode/utf8"
 
@@ -14,7 +14,7 @@ import (
 // receipt is the end of a command, kept under its function and id. It makes a
 // repetition harmless.
 type receipt struct {
-	ArgsHash string         `json:"argsHash"` // SHA-256 of the payload, hex
+	ArgsHash string         `json:"argsHash"` // SHA-256 of the payload, in base64url
 	Outcome  event.Outcome  `json:"outcome"`
 	Code     Code           `json:"code,omitzero"`
 	Message  string         `json:"message,omitzero"`
@@ -46,9 +46,7 @@ func (t *tx) replay(key, argsHash string) (*receipt, error) {
 
 func hashArgs(payload []byte) string {
 	sum := sha256.Sum256(payload)
-	var text [2 * sha256.Size]byte
-	hex.Encode(text[:], sum[:])
-	return string(text[:])
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // maxID is how long the id of a command may be, in bytes.

@@ -27,19 +27,18 @@ func init() {
 			if _, err := t.account(args[0]); err != nil {
 				return nil, err
 			}
-			return list(t, compositeKey("tx", args[0]), args[1], args[2], same[TxRecord])
+			return list(t, compositeKey("tx", args[0]), args[1], args[2], func(key string, l *Line) (*TxRecord, error) { return recordOf(attributes(key), l) })
 		})
 }
 
 // transferResult is what a payment came to.
 type transferResult struct {
-	TransactionID string       `json:"transactionID"`
-	Amount        qirat.Amount `json:"amount"`
-	Fee           qirat.Amount `json:"fee"`
-	FeeBps        uint64       `json:"feeBps"`
-	NetReceived   qirat.Amount `json:"netReceived"`
-	Type          fee.Type     `json:"type"`
-	Scope         fee.Scope    `json:"scope"`
+	Amount      qirat.Amount `json:"amount"`
+	Fee         qirat.Amount `json:"fee"`
+	FeeBps      uint64       `json:"feeBps"`
+	NetReceived qirat.Amount `json:"netReceived"`
+	Type        fee.Type     `json:"type"`
+	Scope       fee.Scope    `json:"scope"`
 }
 
 var feeKeys = func() []string {
@@ -73,7 +72,7 @@ func transferWithFees(t *tx, p *command.TransferTokens) (any, error) {
 	if err := t.pay(movement{From: from, To: to, Amount: p.Amount, Type: EntryTransfer, Quote: quote, Remark: p.Remark}); err != nil {
 		return nil, err
 	}
-	return &transferResult{t.stub.TxID(), p.Amount, quote.Fee, quote.Bps, p.Amount, quote.Type, quote.Scope}, nil
+	return &transferResult{p.Amount, quote.Fee, quote.Bps, p.Amount, quote.Type, quote.Scope}, nil
 }
 
 // pay moves money from one party to another and tells everyone.

@@ -189,8 +189,11 @@ func (t *tx) newID(prefix string) string {
 	return id
 }
 
-func (t *tx) callerHash() string {
-	sum := sha256.Sum256([]byte(t.stub.Caller().ID))
+func (t *tx) callerHash() string { return hashText(t.stub.Caller().ID) }
+
+// hashText returns the SHA-256 of a text in hex.
+func hashText(s string) string {
+	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -185,7 +185,7 @@ func showHistory(objects []contract.Exported) (unit, fields, error) {
 	attrs := objects[0].Key[1:]
 	records := make([]*contract.TxRecord, len(objects))
 	for i, o := range objects {
-		r, err := decode[contract.TxRecord](o)
+		r, err := contract.HistoryRecord(o)
 		if err != nil {
 			return unit{}, nil, err
 		}
