@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"gxcoin.money/gx/internal/platform/clock"
+	"gxcoin.money/gx/internal/platform/coalesce"
 	"gxcoin.money/gx/internal/platform/lease"
 	"gxcoin.money/gx/protocol/command"
 )
@@ -21,9 +25,9 @@ import (
 // must forget what it knows and recover.
 var ErrSurprise = errors.New("outbox: the queue is not as its leader left it")
 
-// Leader is the queue in the hands of the leading submitter. Each method is one
-// database transaction that proves the term first. After an error the leader
-// can't know what happened; it steps down, and the next one recovers.
+// Leader is the queue in the hands of the leading submitter. Each method is, or
+// is part of, a database transaction that proves the term first. After an error
+// the leader can't know what happened; it steps down, and the next one recovers.
 type Leader struct {
 	Pool   *pgxpool.Pool // role gx_submitter, Indexed
 	Term   lease.Term
@@ -31,6 +35,9 @@ type Leader struct {
 	Clock  clock.Clock
 	Random func() float64 // in [0, 1)
 	Policy Policy
+
+	begin sync.Once
+	steps *coalesce.Group[step, struct{}]
 }
 
 // Waiting is a command that its leader has to run.
@@ -50,17 +57,9 @@ func scanWaiting(row pgx.CollectableRow) (w Waiting, err error) {
 	return w, err
 }
 
-const (
-	// durably begins a transaction as usual.
-	durably = ""
-	// lazily begins one that doesn't wait for the disk at its end: should the
-	// database crash and lose it, the next transaction is surprised.
-	lazily = "BEGIN; SET LOCAL synchronous_commit = off"
-)
-
-// transact runs f in a transaction that proves the term; begin is one of the above.
-func (l *Leader) transact(ctx context.Context, begin, doing string, f func(tx pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, l.Pool, pgx.TxOptions{BeginQuery: begin}, func(tx pgx.Tx) error {
+// transact runs f in a transaction that proves the term.
+func (l *Leader) transact(ctx context.Context, doing string, f func(tx pgx.Tx) error) error {
+	err := pgx.BeginFunc(ctx, l.Pool, func(tx pgx.Tx) error {
 		if err := l.Term.Assert(ctx, tx); err != nil {
 			return err
 		}
@@ -74,7 +73,53 @@ func (l *Leader) transact(ctx context.Context, begin, doing string, f func(tx pg
 
 // Do runs f in a transaction that proves the term.
 func (l *Leader) Do(ctx context.Context, f func(tx pgx.Tx) error) error {
-	return l.transact(ctx, durably, "leader's task", f)
+	return l.transact(ctx, "leader's task", f)
+}
+
+// step is the part of a method in a transaction: statements, which check their
+// results as a pgx.Batch has them do.
+type step struct {
+	// lazy is one that needn't be on the disk: should the database crash and
+	// lose it, the next transaction is surprised.
+	lazy  bool
+	queue func(q *pgx.Batch)
+}
+
+const (
+	maxSteps    = 64 // in a transaction
+	stepTimeout = 30 * time.Second
+)
+
+// do runs a step, with those of other batches that arrive meanwhile: what fails
+// one of them is a surprise to the leader anyway.
+func (l *Leader) do(ctx context.Context, doing string, s step) error {
+	l.begin.Do(func() { l.steps = coalesce.New(coalesce.Options{Max: maxSteps, Timeout: stepTimeout}, l.run) })
+	if _, err := l.steps.Do(ctx, s); err != nil {
+		return fmt.Errorf("outbox: %s: %w", doing, err)
+	}
+	return nil
+}
+
+// run runs steps in one transaction that proves the term. They go to the
+// database at once, and the COMMIT when all of them are well.
+func (l *Leader) run(ctx context.Context, steps []step) ([]struct{}, error) {
+	var q pgx.Batch
+	q.Queue("BEGIN")
+	if !slices.ContainsFunc(steps, func(s step) bool { return !s.lazy }) {
+		q.Queue("SET LOCAL synchronous_commit = off")
+	}
+	l.Term.Queue(&q)
+	for _, s := range steps {
+		s.queue(&q)
+	}
+	return make([]struct{}, len(steps)), l.Pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+		if err := c.SendBatch(ctx, &q).Close(); err != nil {
+			_, _ = c.Exec(ctx, "ROLLBACK") // else the pool closes the connection
+			return err
+		}
+		_, err := c.Exec(ctx, "COMMIT")
+		return err
+	})
 }
 
 // claimQuery takes by state, not from a remembered position on: a transaction
@@ -88,14 +133,12 @@ const claimQuery = `
 // Claim locks up to n commands that are PENDING, those accepted first before
 // others, and returns them in no order.
 func (l *Leader) Claim(ctx context.Context, n int) (list []Waiting, err error) {
-	err = l.transact(ctx, lazily, "claim", func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, claimQuery, n)
-		if err != nil {
+	err = l.do(ctx, "claim", step{lazy: true, queue: func(q *pgx.Batch) {
+		q.Queue(claimQuery, n).Query(func(rows pgx.Rows) (err error) {
+			list, err = pgx.CollectRows(rows, scanWaiting)
 			return err
-		}
-		list, err = pgx.CollectRows(rows, scanWaiting)
-		return err
-	})
+		})
+	}})
 	return list, err
 }
 
@@ -129,20 +172,19 @@ type Prepared struct {
 // an attempt that ended in a Fault.
 func (l *Leader) Prepare(ctx context.Context, b Batch) (commands []Prepared, err error) {
 	commands = make([]Prepared, 0, len(b.Commands))
-	err = l.transact(ctx, lazily, "prepare a batch", func(tx pgx.Tx) error {
-		var q pgx.Batch
+	err = l.do(ctx, "prepare a batch", step{lazy: true, queue: func(q *pgx.Batch) {
 		if len(b.Retrying) > 0 {
 			q.Queue(`UPDATE app.commands SET state = 'LOCKED' WHERE id = ANY ($1) AND state || '' = 'RETRY'`, b.Retrying)
 		}
 		q.Queue(`INSERT INTO app.batches (id, fence, worker, identity, command_ids, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
 			b.ID, l.Term.Fence, l.Worker, b.Identity, b.Commands, l.Clock())
 		q.Queue(payloadsQuery, b.Commands).Query(func(rows pgx.Rows) (err error) {
-			commands, err = pgx.AppendRows(commands, rows, pgx.RowToStructByPos[Prepared])
-			return err
+			if commands, err = pgx.AppendRows(commands, rows, pgx.RowToStructByPos[Prepared]); err != nil {
+				return err
+			}
+			return exactly(len(b.Commands), len(commands), "locked commands of a batch")
 		})
-		err := tx.SendBatch(ctx, &q).Close()
-		return exactly(int64(len(b.Commands)), int64(len(commands)), "locked commands of a batch", err)
-	})
+	}})
 	return commands, err
 }
 
@@ -156,12 +198,11 @@ type Transaction struct {
 // Store keeps the endorsed transaction of a prepared batch. From now on the
 // batch ends only with the fate of this transaction.
 func (l *Leader) Store(ctx context.Context, batch uuid.UUID, t Transaction) error {
-	return l.transact(ctx, durably, "store a batch", func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `
+	return l.do(ctx, "store a batch", step{queue: func(q *pgx.Batch) {
+		q.Queue(`
 			UPDATE app.batches SET state = 'ENDORSED', tx_id = $3, tx_bytes = $4, tx_result = $5
-			WHERE id = $1 AND fence = $2 AND state = 'PREPARED'`, batch, l.Term.Fence, t.ID, t.Bytes, notNull(t.Result))
-		return exactly(1, tag.RowsAffected(), "prepared batch", err)
-	})
+			WHERE id = $1 AND fence = $2 AND state = 'PREPARED'`, batch, l.Term.Fence, t.ID, t.Bytes, notNull(t.Result)).Exec(changes(1, "prepared batch"))
+	}})
 }
 
 // Settlement ends a batch and says what becomes of its commands.
@@ -188,7 +229,7 @@ type Fate struct {
 
 // Settle applies a settlement.
 func (l *Leader) Settle(ctx context.Context, s Settlement) error {
-	return l.transact(ctx, durably, "settle", func(tx pgx.Tx) error {
+	return l.do(ctx, "settle", step{queue: func(q *pgx.Batch) {
 		if s.Batch != uuid.Nil {
 			sql, args := `DELETE FROM app.batches WHERE id = $1 AND state = 'PREPARED'`, []any{s.Batch}
 			if s.Code != "" {
@@ -196,13 +237,10 @@ func (l *Leader) Settle(ctx context.Context, s Settlement) error {
 					WHERE id = $1 AND state = 'ENDORSED'`
 				args = append(args, s.Code, s.Block, l.Clock())
 			}
-			tag, err := tx.Exec(ctx, sql, args...)
-			if err := exactly(1, tag.RowsAffected(), "open batch", err); err != nil {
-				return err
-			}
+			q.Queue(sql, args...).Exec(changes(1, "open batch"))
 		}
-		return l.apply(ctx, tx, s.Fates)
-	})
+		l.apply(q, s.Fates)
+	}})
 }
 
 const applyQuery = `
@@ -216,9 +254,9 @@ const applyQuery = `
 	WHERE c.id = f.id AND c.state || '' = 'LOCKED'`
 
 // apply moves LOCKED commands to their new states, and those that died before an operator.
-func (l *Leader) apply(ctx context.Context, tx pgx.Tx, fates []Fate) error {
+func (l *Leader) apply(q *pgx.Batch, fates []Fate) {
 	if len(fates) == 0 {
-		return nil
+		return
 	}
 	n := len(fates)
 	ids, states, attempts, conflicts := make([]uuid.UUID, n), make([]string, n), make([]int32, n), make([]int32, n)
@@ -229,22 +267,25 @@ func (l *Leader) apply(ctx context.Context, tx pgx.Tx, fates []Fate) error {
 		next[i], txs[i], classes[i], codes[i], texts[i] = f.NextAt, f.TxID, string(f.Class), clean(f.Code), clean(f.Error)
 		dead = dead || f.State == Dead
 	}
-	tag, err := tx.Exec(ctx, applyQuery, ids, states, attempts, conflicts, next, txs, classes, codes, texts, l.Clock())
-	if err := exactly(int64(n), tag.RowsAffected(), "locked commands", err); err != nil || !dead {
-		return err
+	q.Queue(applyQuery, ids, states, attempts, conflicts, next, txs, classes, codes, texts, l.Clock()).Exec(changes(n, "locked commands"))
+	if dead {
+		q.Queue(`
+			INSERT INTO app.dead_commands (command_id, error_class, error_code, error, attempts, conflicts, moved_at)
+			SELECT id, error_class, error_code, error, attempts, conflicts, completed_at
+			FROM app.commands WHERE id = ANY ($1) AND state = 'DEAD' ORDER BY position`, ids)
 	}
-	_, err = tx.Exec(ctx, `
-		INSERT INTO app.dead_commands (command_id, error_class, error_code, error, attempts, conflicts, moved_at)
-		SELECT id, error_class, error_code, error, attempts, conflicts, completed_at
-		FROM app.commands WHERE id = ANY ($1) AND state = 'DEAD' ORDER BY position`, ids)
-	return err
 }
 
-func exactly(want, got int64, what string, err error) error {
-	if err == nil && got != want {
-		err = fmt.Errorf("%w: %d instead of %d: %s", ErrSurprise, got, want, what)
+// changes demands that a statement changes n rows.
+func changes(n int, what string) func(pgconn.CommandTag) error {
+	return func(tag pgconn.CommandTag) error { return exactly(n, int(tag.RowsAffected()), what) }
+}
+
+func exactly(want, got int, what string) error {
+	if got != want {
+		return fmt.Errorf("%w: %d instead of %d: %s", ErrSurprise, got, want, what)
 	}
-	return err
+	return nil
 }
 
 // maxText bounds what is kept of an error.

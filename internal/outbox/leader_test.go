@@ -312,7 +312,7 @@ func TestPlans(t *testing.T) {
 		r.exec(map[string]string{empty: "VACUUM ANALYZE app.commands", unknown: fill, known: "ANALYZE app.commands"}[table])
 		for query, index := range map[string]string{claimQuery: "commands_pending", payloadsQuery: "commands_pkey", applyQuery: "commands_pkey"} {
 			for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
-				tx, err := r.leaders.BeginTx(t.Context(), pgx.TxOptions{BeginQuery: durably})
+				tx, err := r.leaders.Begin(t.Context())
 				r.ok(err)
 				plan := explain(t, tx, mode, query)
 				r.ok(tx.Rollback(t.Context()))

@@ -26,7 +26,7 @@ type Stored struct {
 // those of its attempts that it did not live to store count as Faults. It is
 // called before anything else.
 func (l *Leader) Recover(ctx context.Context) (r Recovered, err error) {
-	err = l.transact(ctx, "", "recover", func(tx pgx.Tx) error {
+	err = l.transact(ctx, "recover", func(tx pgx.Tx) error {
 		if err := l.undo(ctx, tx); err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func (l *Leader) Recover(ctx context.Context) (r Recovered, err error) {
 // Withdraw gives back, before the term ends, what is claimed and in no stored
 // batch. None of the leader's methods may be at work.
 func (l *Leader) Withdraw(ctx context.Context) error {
-	return l.transact(ctx, "", "withdraw", func(tx pgx.Tx) error { return l.undo(ctx, tx) })
+	return l.transact(ctx, "withdraw", func(tx pgx.Tx) error { return l.undo(ctx, tx) })
 }
 
 // undo returns every LOCKED command that is in no stored batch.
@@ -74,7 +74,9 @@ func (l *Leader) undo(ctx context.Context, tx pgx.Tx) error {
 		f.State, f.Counters, f.NextAt = state, n, now.Add(wait)
 		fates[i] = f
 	}
-	if err := l.apply(ctx, tx, fates); err != nil {
+	var q pgx.Batch
+	l.apply(&q, fates)
+	if err := tx.SendBatch(ctx, &q).Close(); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `

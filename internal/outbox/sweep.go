@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // sweepChunk bounds the rows that one statement of Sweep deletes.
@@ -25,11 +26,12 @@ func (l *Leader) Sweep(ctx context.Context, before time.Time) (deleted int, err 
 		DELETE FROM app.commands WHERE id IN (SELECT id FROM old)`,
 	} {
 		for n := int64(sweepChunk); n == sweepChunk; deleted += int(n) {
-			err := l.transact(ctx, lazily, "sweep", func(tx pgx.Tx) error {
-				tag, err := tx.Exec(ctx, sql, before, sweepChunk)
-				n = tag.RowsAffected()
-				return err
-			})
+			err := l.do(ctx, "sweep", step{lazy: true, queue: func(q *pgx.Batch) {
+				q.Queue(sql, before, sweepChunk).Exec(func(tag pgconn.CommandTag) error {
+					n = tag.RowsAffected()
+					return nil
+				})
+			}})
 			if err != nil {
 				return deleted, err
 			}

@@ -43,9 +43,19 @@ type Term struct {
 // another term has begun, or a serialization failure (which is transient) in
 // place of it when tx is stricter than read committed.
 func (t Term) Assert(ctx context.Context, tx pgx.Tx) error {
-	// Conflicts with a change of the key (name, fence), not with a renewal.
+	return proved(tx.QueryRow(ctx, proof, t.Name, t.Fence))
+}
+
+// Queue adds the proof of Assert to the statements of a batch, which then fails
+// as Assert does.
+func (t Term) Queue(b *pgx.Batch) { b.Queue(proof, t.Name, t.Fence).QueryRow(proved) }
+
+// proof conflicts with a change of the key (name, fence), not with a renewal.
+const proof = `SELECT 1 FROM app.leases WHERE name = $1 AND fence = $2 FOR KEY SHARE`
+
+func proved(row pgx.Row) error {
 	var one int
-	err := tx.QueryRow(ctx, `SELECT 1 FROM app.leases WHERE name = $1 AND fence = $2 FOR KEY SHARE`, t.Name, t.Fence).Scan(&one)
+	err := row.Scan(&one)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrLost
 	}
