@@ -62,9 +62,13 @@ func TestFabric(t *testing.T) {
 	r.open(people)
 
 	var bare, batches, single, hot, registered samples
-	var batched, alone costs
+	var naked, batched, alone costs
 	for round := range rounds {
-		bare = append(bare, r.bare(5*time.Second))
+		naked.of(r, func() int {
+			rate, n := r.bare(5 * time.Second)
+			bare = append(bare, rate)
+			return n
+		})
 		var all, to []command.Payload
 		for i := range 10_000 {
 			all = append(all, r.pay(2*i, 2*i+1))
@@ -72,9 +76,13 @@ func TestFabric(t *testing.T) {
 		for i := range 4000 {
 			to = append(to, r.pay(1+i%(people-1), 0))
 		}
-		batched.of(r, len(all), func() { batches = append(batches, r.drain(submitter.Options{}, all)) })
-		alone.of(r, 1000, func() {
+		batched.of(r, func() int {
+			batches = append(batches, r.drain(submitter.Options{}, all))
+			return len(all)
+		})
+		alone.of(r, func() int {
 			single = append(single, r.drain(submitter.Options{MaxBatch: 1, Pipeline: inFlight}, all[:1000]))
+			return 1000
 		})
 		hot = append(hot, r.drain(submitter.Options{}, to))
 		registered = append(registered, r.register(2000))
@@ -94,11 +102,12 @@ func TestFabric(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		costs
-	}{{"in batches", batched}, {"alone", alone}} {
+	}{{"of the bare client", naked}, {"in batches", batched}, {"alone", alone}} {
 		for _, kind := range []string{"orde", "peer", "gxtv", "ring", "post"} {
 			fmt.Fprintf(w, "a command %s, all of kind %s\t%.3f ms of CPU\t%.0f bytes on the disk of each\n",
 				c.name, kind, 1000*c.seconds[kind]/c.commands, c.bytes[kind]/c.commands)
 		}
+		fmt.Fprintf(w, "a command %s, everything\t%.3f ms of CPU\t%.1f times less than the bare client\n", c.name, 1000*c.each(), naked.each()/c.each())
 	}
 	fmt.Fprintf(w, "network, idle CPU\t%.1f %%\tof one core\n", 100*idle)
 	load := usage(t, n)
@@ -146,8 +155,8 @@ func light(t *testing.T, w *tabwriter.Writer, r *ring, blocks string) {
 }
 
 // bare commits single transfers with nothing but the gateway's client, as fast
-// as it goes, and returns how many a second.
-func (r *ring) bare(d time.Duration) float64 {
+// as it goes, and returns how many a second and in all.
+func (r *ring) bare(d time.Duration) (rate float64, n int) {
 	r.t.Helper()
 	config := r.network.Client()
 	peers, err := connection.ReadPeers(config.Profile, config.MSP)
@@ -198,5 +207,5 @@ func (r *ring) bare(d time.Duration) float64 {
 	if f := failed.Load(); f > done.Load()/20 {
 		r.t.Errorf("%d of the bare client's transactions failed, %d committed", f, done.Load())
 	}
-	return float64(done.Load()) / took.Seconds()
+	return float64(done.Load()) / took.Seconds(), int(done.Load())
 }

@@ -158,11 +158,11 @@ type costs struct {
 	seconds, bytes map[string]float64
 }
 
-// of adds what f, which takes some commands to the ledger, costs.
-func (c *costs) of(r *ring, commands int, f func()) {
+// of adds what f costs, which returns how many commands it took to the ledger.
+func (c *costs) of(r *ring, f func() (commands int)) {
 	r.t.Helper()
 	cpuBefore, diskBefore := r.cpu(), disk(r.t, r.network)
-	f()
+	commands := f()
 	if c.seconds == nil {
 		c.seconds, c.bytes = make(map[string]float64), make(map[string]float64)
 	}
@@ -173,4 +173,12 @@ func (c *costs) of(r *ring, commands int, f func()) {
 		c.bytes[kind] += b - diskBefore[kind]
 	}
 	c.commands += float64(commands)
+}
+
+// each returns the seconds of all kinds that a command costs.
+func (c *costs) each() (seconds float64) {
+	for _, s := range c.seconds {
+		seconds += s / c.commands
+	}
+	return seconds
 }

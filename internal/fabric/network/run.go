@@ -21,6 +21,11 @@ const (
 	stopLimit  = 10 * time.Second
 	watchEvery = 200 * time.Millisecond
 	maxLogSize = 64 << 20 // of a node; a larger log is put aside at the next start
+
+	// A node makes much garbage and holds little: it collects at five times what
+	// it holds, up to a limit.
+	gogc        = "400"
+	memoryLimit = "2GiB"
 )
 
 // Run runs the network until ctx ends, which stops it, or until it can't be
@@ -201,7 +206,7 @@ func (n *Network) start(node *node) (*running, error) {
 // takes settings from there.
 func (n *Network) command(node *node) *exec.Cmd {
 	var cmd *exec.Cmd
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + n.o.Dir, "TMPDIR=" + os.TempDir()}
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + n.o.Dir, "TMPDIR=" + os.TempDir(), "GOGC=" + gogc, "GOMEMLIMIT=" + memoryLimit}
 	switch node.kind {
 	case orderer:
 		cmd = exec.Command(n.o.Tools.Program("orderer"))
