@@ -97,7 +97,9 @@ func (id identity) admit(dir string) error {
 	if id.uid == os.Geteuid() {
 		return nil
 	}
-	temporary := filepath.Clean(os.TempDir()) + string(filepath.Separator)
+	temporary := func(path string) bool {
+		return strings.HasPrefix(path, "/tmp/") || strings.HasPrefix(path, filepath.Clean(os.TempDir())+"/")
+	}
 	for above := dir; ; above = filepath.Dir(above) {
 		info, err := os.Stat(above)
 		if err != nil {
@@ -106,7 +108,7 @@ func (id identity) admit(dir string) error {
 		st, ok := info.Sys().(*syscall.Stat_t)
 		owner := ok && int(st.Uid) == id.uid && info.Mode()&0o100 != 0
 		enters := owner || info.Mode()&0o001 != 0
-		if !enters && ok && int(st.Uid) == os.Geteuid() && (above == dir || strings.HasPrefix(above, temporary)) {
+		if !enters && ok && int(st.Uid) == os.Geteuid() && (above == dir || temporary(above)) {
 			if err := os.Chmod(above, info.Mode().Perm()|0o011); err != nil {
 				return err
 			}

@@ -260,11 +260,11 @@ func TestRootChangesIdentity(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	locked := filepath.Join(open, "locked")
-	if err := os.Mkdir(locked, 0o700); err != nil {
+	locked, err := os.MkdirTemp("/var/tmp", "gx-locked-") // not /tmp
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("TMPDIR", filepath.Join(open, "elsewhere"))
+	t.Cleanup(func() { _ = os.RemoveAll(locked) })
 	_, err = startAs(t.Context(), Options{Dir: filepath.Join(locked, "deep", "dir")}, accountIdentity)
 	for _, want := range []string{locked, account.name, "can't enter"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
