@@ -189,12 +189,13 @@ func (s *session) failure(e *entry, class outbox.Class, code, text string, outag
 	return outbox.Fate{ID: e.id, State: state, Counters: n, NextAt: s.o.Clock().Add(wait), Class: class, Code: code, Error: text}
 }
 
-// fate submits the transaction of a stored batch until it is in a block.
+// fate submits the transaction of a stored batch until it is in a block. Of one that
+// another leader has left it is asked first whether it is there.
 func (s *session) fate(ctx context.Context, b *batch) (ledger.Status, error) {
 	recovered := b.fates == nil
 	for n := 0; ; n++ {
-		patience := s.o.ProbeTimeout
-		if n > 0 || !recovered {
+		patience, asked := s.o.ProbeTimeout, recovered && n == 0
+		if !asked {
 			if err := s.submit(ctx, b.tx); err == nil {
 				patience = s.o.StatusTimeout
 			}
@@ -209,6 +210,9 @@ func (s *session) fate(ctx context.Context, b *batch) (ledger.Status, error) {
 		s.metrics.unknown.Inc()
 		s.o.Log.Warn("the fate of a batch is unknown", "batch", b.id, "tx", b.tx.ID, "commands", len(b.entries), "round", n, "error", err)
 		_, _, wait := s.o.Policy.After(outbox.Unavailable, outbox.Counters{}, n, s.o.Random())
+		if asked {
+			wait = 0 // nothing was tried yet
+		}
 		if !sleep(ctx, wait) {
 			return ledger.Status{}, ctx.Err()
 		}

@@ -61,6 +61,33 @@ func TestKF06UnknownOutcome(t *testing.T) {
 	}
 }
 
+// What a leader stored and did not live to submit is asked about by the next, and
+// then submitted without a rest.
+func TestRecoveredBatchDoesNotRest(t *testing.T) {
+	r := newRig(t)
+	l := newFake()
+	var lost atomic.Bool
+	l.set(func(_ context.Context, a ask) verb {
+		if a.op == "submit" && lost.CompareAndSwap(false, true) {
+			r.depose()
+			return lose
+		}
+		return ""
+	})
+	id := r.accept(pay(0, 1, ""))[0]
+	o := r.quick()
+	o.StatusTimeout = 2 * moment
+	o.Policy.BackoffMin, o.Policy.BackoffMax = time.Hour, time.Hour
+	r.start(New(r.pool, l, o))
+	eventually(t, "the transaction is lost", lost.Load)
+	o.Holder = "standby"
+	r.start(New(r.pool, l, o))
+	r.wait(id, outbox.Committed)
+	if l.calls("endorse") != 1 || l.calls("submit") != 2 {
+		t.Errorf("endorsed %d times, submitted %d times", l.calls("endorse"), l.calls("submit"))
+	}
+}
+
 // on does v to the first calls, if they are of an operation.
 func on(a ask, op string, n int64, v verb) verb {
 	if a.op == op && n <= 3 {
