@@ -101,6 +101,9 @@ func After(commandID string) Option {
 	return func(r *request) { r.header.Set("GX-After", commandID) }
 }
 
+// IfMatch changes only what still has the ETag that it had when it was read.
+func IfMatch(etag string) Option { return func(r *request) { r.header.Set("If-Match", etag) } }
+
 // At sends an operation that every service has to this one.
 func At(service string) Option { return func(r *request) { r.service = service } }
 

@@ -63,8 +63,8 @@ func (s operatedSettings) open(ctx context.Context, role string) (*pgxpool.Pool,
 }
 
 type auditCmd struct {
-	List   listAuditCmd   `cmd:"" help:"As staff: list what was done, the last first."`
-	Show   showAuditCmd   `cmd:"" help:"As staff: show a record."`
+	List   listAuditCmd   `cmd:"" group:"people" help:"As staff: list what was done, the last first."`
+	Show   showAuditCmd   `cmd:"" group:"people" help:"As staff: show a record."`
 	Verify auditVerifyCmd `cmd:"" help:"Prove that no record of the audit trail was changed, removed or added."`
 }
 
@@ -86,9 +86,9 @@ func (c listAuditCmd) Run(ctx context.Context, p *program) error {
 	}
 	return view(p, viewSettings{true, c.remoteSettings}, func(gx *client.Client) (client.AuditResponse, error) { return gx.ListAuditLog(ctx, q) },
 		func(w io.Writer, r client.AuditResponse) {
-			row(w, "RECORD", "AT", "ACTION", "BY", "ABOUT")
+			row(w, "RECORD", "AT", "ACTION", "BY")
 			for _, e := range r.Data {
-				row(w, e.ID, e.Timestamp, e.Action, e.Actor, e.ResourceID)
+				row(w, e.ID, e.Timestamp, e.Action, e.Actor)
 			}
 			more(w, "--cursor", r.NextCursor)
 		})

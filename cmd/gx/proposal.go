@@ -31,9 +31,9 @@ func (c parametersCmd) Run(ctx context.Context, p *program) error {
 		return gx.ListGovernableParameters(ctx)
 	},
 		func(w io.Writer, r client.GovernanceParametersResponse) {
-			row(w, "PARAMETER", "VALUE", "DEFAULT", "FROM", "TO", "WHAT FOR")
+			row(w, "PARAMETER", "VALUE", "FROM", "TO", "WHAT FOR")
 			for _, x := range r.Parameters {
-				row(w, x.ParamID, x.Value, x.Default, x.Min, x.Max, x.Description)
+				row(w, x.ParamID, x.Value, x.Min, x.Max, x.Description)
 			}
 		})
 }

@@ -14,6 +14,7 @@ type staffCmd struct {
 	Invite   inviteCmd        `cmd:"" help:"Invite a new member of staff."`
 	Reinvite reinviteCmd      `cmd:"" help:"Invite a member of staff again, who lost password or second factor."`
 	Accept   acceptCmd        `cmd:"" help:"Accept an invitation: set one's password."`
+	Change   changeStaffCmd   `cmd:"" help:"Change name or address of a member of staff, or whether they can log in."`
 	Role     roleCmd          `cmd:"" help:"Give a member of staff another role."`
 	Remove   removeCmd        `cmd:"" help:"Remove a member of staff."`
 	Password staffPasswordCmd `cmd:"" help:"Change one's password."`
@@ -107,6 +108,22 @@ type reinviteCmd struct {
 func (c reinviteCmd) Run(ctx context.Context, p *program) error {
 	return c.order(ctx, p, true, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
 		return gx.ChangeStaff(ctx, c.ID, client.ChangeStaffRequest{Renew: true}, o...)
+	})
+}
+
+type changeStaffCmd struct {
+	ID            string  `arg:"" help:"Id of the member of staff."`
+	Called        *string `placeholder:"NAME" help:"How people call them."`
+	Email         *string `placeholder:"ADDRESS" help:"E-mail address."`
+	Active        *bool   `negatable:"" help:"Let them log in again; with --no-active no longer."`
+	Reason        string  `placeholder:"TEXT" help:"Why."`
+	orderSettings `embed:""`
+}
+
+// Run changes an account, or asks a second person to.
+func (c changeStaffCmd) Run(ctx context.Context, p *program) error {
+	return c.order(ctx, p, true, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
+		return gx.ChangeStaff(ctx, c.ID, client.ChangeStaffRequest{DisplayName: c.Called, Email: c.Email, IsActive: c.Active, Reason: c.Reason}, o...)
 	})
 }
 

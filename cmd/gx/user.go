@@ -12,11 +12,12 @@ import (
 )
 
 type userCmd struct {
-	Register  registerCmd  `cmd:"" help:"Register; the new person is logged in."`
-	Identify  identifyCmd  `cmd:"" help:"Submit evidence of who one is: a scan of a document, which stays here, and its number."`
-	Show      showUserCmd  `cmd:"" help:"Show oneself; as staff, anybody."`
-	Countries countriesCmd `cmd:"" help:"List the countries that people can be of."`
-	Password  passwordCmd  `cmd:"" help:"Change one's password."`
+	Register  registerCmd   `cmd:"" help:"Register; the new person is logged in."`
+	Identify  identifyCmd   `cmd:"" help:"Submit evidence of who one is: a scan of a document, which stays here, and its number."`
+	Show      showUserCmd   `cmd:"" help:"Show oneself; as staff, anybody."`
+	Change    changeUserCmd `cmd:"" help:"Change one's profile."`
+	Countries countriesCmd  `cmd:"" help:"List the countries that people can be of."`
+	Password  passwordCmd   `cmd:"" help:"Change one's password."`
 
 	Export exportCmd `cmd:"" help:"Write everything that is kept about oneself, as JSON."`
 	Erase  eraseCmd  `cmd:"" help:"Close one's account and have everything about oneself erased."`
@@ -132,6 +133,34 @@ func (c showUserCmd) Run(ctx context.Context, p *program) error {
 		for _, k := range u.KYCVerifications {
 			facts(w, "evidence", fmt.Sprintf("%s, %s, SHA-256 %s", k.DocumentType, k.Status, k.EvidenceHash))
 		}
+	})
+}
+
+type changeUserCmd struct {
+	First          *string `placeholder:"NAME" help:"First name."`
+	Last           *string `placeholder:"NAME" help:"Last name."`
+	Born           *string `placeholder:"DATE" help:"Birth date, as in 1990-12-31."`
+	Gender         *string `placeholder:"GENDER" enum:"female,male" help:"As in the passport: ${enum}."`
+	Country        *string `placeholder:"CC" help:"Nationality, two letters, as in CH: gx user countries."`
+	Phone          *string `placeholder:"NUMBER" help:"Telephone number with the country's prefix; empty for none."`
+	remoteSettings `embed:""`
+}
+
+// Run changes what is given.
+func (c changeUserCmd) Run(ctx context.Context, p *program) error {
+	if c.Gender != nil {
+		*c.Gender = strings.ToUpper(*c.Gender)
+	}
+	return view(p, viewSettings{remoteSettings: c.remoteSettings}, func(gx *client.Client) (client.ChangeUserResponse, error) {
+		var read client.Answer
+		if _, err := gx.GetUser(ctx, "me", client.Receive(&read)); err != nil {
+			return client.ChangeUserResponse{}, err
+		}
+		return gx.ChangeUser(ctx, "me", client.ChangeUserRequest{
+			FirstName: c.First, LastName: c.Last, DateOfBirth: c.Born, Gender: c.Gender, NationalityCountryCode: c.Country, PhoneNum: c.Phone,
+		}, client.IfMatch(read.Header.Get("ETag")))
+	}, func(w io.Writer, r client.ChangeUserResponse) {
+		fmt.Fprintf(w, "Changed: %s %s, born %s.\n", r.Profile.FirstName, r.Profile.LastName, r.Profile.DateOfBirth)
 	})
 }
 

@@ -10,37 +10,44 @@ import (
 )
 
 type walletCmd struct {
-	Balance  balanceCmd   `cmd:"" help:"Show what is there and what of it is available."`
-	Show     dashboardCmd `cmd:"" help:"Show the balance, what happened last and the velocity tax."`
-	History  historyCmd   `cmd:"" help:"Show the payments in and out, the last first."`
-	Watch    watchCmd     `cmd:"" help:"Show payments as they happen."`
-	Genesis  genesisCmd   `cmd:"" help:"Show the coins that one was given at the beginning."`
-	Freeze   freezeCmd    `cmd:"" help:"As staff: let nothing leave a wallet."`
-	Unfreeze unfreezeCmd  `cmd:"" help:"As staff: end that."`
-	Supply   supplyCmd    `cmd:"" help:"Show how many coins there are, and where."`
-	Treasury treasuryCmd  `cmd:"" help:"Show the treasury of a country."`
+	List     listWalletsCmd `cmd:"" help:"List one's wallets."`
+	Balance  balanceCmd     `cmd:"" help:"Show what is there and what of it is available."`
+	Show     dashboardCmd   `cmd:"" help:"Show the balance, what happened last and the velocity tax."`
+	History  historyCmd     `cmd:"" help:"Show the payments in and out, the last first."`
+	Watch    watchCmd       `cmd:"" help:"Show payments as they happen."`
+	Genesis  genesisCmd     `cmd:"" help:"Show the coins that one was given at the beginning."`
+	Freeze   freezeCmd      `cmd:"" help:"As staff: let nothing leave a wallet."`
+	Unfreeze unfreezeCmd    `cmd:"" help:"As staff: end that."`
+	Supply   supplyCmd      `cmd:"" help:"Show how many coins there are, and where."`
+	Treasury treasuryCmd    `cmd:"" help:"Show the treasury of a country."`
 }
 
-// walletSettings say whose wallet it is.
-type walletSettings struct {
-	ID             string `arg:"" optional:"" default:"me" help:"Profile id or GX id of its owner; without, one's own."`
-	Staff          bool   `help:"Look as a member of staff."`
+type listWalletsCmd struct {
 	remoteSettings `embed:""`
 }
 
-func (c walletSettings) viewer() (*client.Client, error) { return c.resume(c.Staff) }
+// Run prints the wallets.
+func (c listWalletsCmd) Run(ctx context.Context, p *program) error {
+	return view(p, viewSettings{remoteSettings: c.remoteSettings}, func(gx *client.Client) (client.WalletsResponse, error) { return gx.ListWallets(ctx) },
+		func(w io.Writer, r client.WalletsResponse) {
+			row(w, "WALLET", "NAME", "BALANCE", "AVAILABLE", "STATUS")
+			for _, b := range r.Wallets {
+				row(w, b.WalletID, b.WalletName, gxOf(b.Balance), gxOf(b.AvailableBalance), b.Status)
+			}
+		})
+}
 
 type balanceCmd struct {
-	walletSettings `embed:""`
+	remoteSettings `embed:""`
 }
 
 // Run prints a balance.
 func (c balanceCmd) Run(ctx context.Context, p *program) error {
-	gx, err := c.viewer()
+	gx, err := c.person()
 	if err != nil {
 		return err
 	}
-	r, err := gx.GetBalance(ctx, c.ID)
+	r, err := gx.GetBalance(ctx, "me")
 	if err != nil {
 		return err
 	}
@@ -51,16 +58,16 @@ func (c balanceCmd) Run(ctx context.Context, p *program) error {
 }
 
 type dashboardCmd struct {
-	walletSettings `embed:""`
+	remoteSettings `embed:""`
 }
 
 // Run prints a wallet at a glance.
 func (c dashboardCmd) Run(ctx context.Context, p *program) error {
-	gx, err := c.viewer()
+	gx, err := c.person()
 	if err != nil {
 		return err
 	}
-	return shown(p, c.outputSettings, gx, func(gx *client.Client) (client.DashboardResponse, error) { return gx.GetDashboard(ctx, c.ID) },
+	return shown(p, c.outputSettings, gx, func(gx *client.Client) (client.DashboardResponse, error) { return gx.GetDashboard(ctx, "me") },
 		func(w io.Writer, r client.DashboardResponse) {
 			t := r.VelocityTax
 			facts(w, "balance", gxOf(r.Wallet.Balance), "available", gxOf(r.Wallet.AvailableBalance), "status", r.Wallet.Status)
@@ -73,18 +80,18 @@ func (c dashboardCmd) Run(ctx context.Context, p *program) error {
 }
 
 type historyCmd struct {
-	walletSettings `embed:""`
+	remoteSettings `embed:""`
 	Limit          int64  `default:"20" help:"How many at most, 1 to 100; ${default} by default."`
 	Cursor         string `placeholder:"CURSOR" help:"Where the page before ended."`
 }
 
 // Run prints one page of a statement.
 func (c historyCmd) Run(ctx context.Context, p *program) error {
-	gx, err := c.viewer()
+	gx, err := c.person()
 	if err != nil {
 		return err
 	}
-	r, err := gx.ListTransactions(ctx, c.ID, client.ListTransactionsParams{Limit: c.Limit, Cursor: c.Cursor})
+	r, err := gx.ListTransactions(ctx, "me", client.ListTransactionsParams{Limit: c.Limit, Cursor: c.Cursor})
 	if err != nil {
 		return err
 	}
@@ -113,18 +120,18 @@ func statementLine(w io.Writer, t client.Transaction) {
 }
 
 type watchCmd struct {
-	walletSettings `embed:""`
+	remoteSettings `embed:""`
 	Count          int `placeholder:"N" help:"End after so many payments; without, Ctrl-C ends it."`
 }
 
 // Run prints each new line of a statement, as JSON one a line.
 func (c watchCmd) Run(ctx context.Context, p *program) error {
-	gx, err := c.viewer()
+	gx, err := c.person()
 	if err != nil {
 		return err
 	}
 	seen := 0
-	for e, err := range gx.StreamWallet(ctx, c.ID) {
+	for e, err := range gx.StreamWallet(ctx, "me") {
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -150,16 +157,16 @@ func (c watchCmd) Run(ctx context.Context, p *program) error {
 }
 
 type genesisCmd struct {
-	walletSettings `embed:""`
+	remoteSettings `embed:""`
 }
 
 // Run prints what a person got.
 func (c genesisCmd) Run(ctx context.Context, p *program) error {
-	gx, err := c.viewer()
+	gx, err := c.person()
 	if err != nil {
 		return err
 	}
-	r, err := gx.GetGenesis(ctx, c.ID)
+	r, err := gx.GetGenesis(ctx, "me")
 	if err != nil {
 		return err
 	}
