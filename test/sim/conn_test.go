@@ -2,8 +2,8 @@ package sim_test
 
 import (
 	"context"
-	"errors"
-	"io"
+	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -13,58 +13,50 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"gxcoin.money/gx/internal/ringtest/wire"
 )
 
 // How a connection waits for the server. The server is real and so is the time
 // that it takes: while an answer is awaited, simulated time stands still, unless
-// the answer takes so long that the server must be waiting for a lock, whose
-// holder needs simulated time to let go of it. Then, and while no answer is due,
-// the server is looked at now and then.
+// the server waits for a lock, whose holder needs simulated time to let go of it.
+// Then, and while no answer is due, it is looked at now and then.
 const (
-	answerTime = 40 * time.Millisecond  // real
-	lockLook   = time.Millisecond       // simulated, doubles
-	lockLooks  = 50 * time.Millisecond  // simulated, at most
-	idleLook   = 100 * time.Millisecond // simulated
+	lockLook  = time.Millisecond       // simulated, doubles
+	lockLooks = 50 * time.Millisecond  // simulated, at most
+	idleLook  = 100 * time.Millisecond // simulated
 )
 
 // conn is a connection of a simulated process to the real PostgreSQL. Everything
 // that a process does to the world goes through one, so this is where it is slow,
 // loses its way, stops for a while or dies.
 type conn struct {
-	net.Conn
 	p      *process
-	raw    syscall.RawConn
 	random *rand.Rand // of writes, which come one after the other
 
+	reading, writing sync.Mutex // held by who talks to the backend
+
 	mu       sync.Mutex
-	tracker  wire.Tracker
-	deadline time.Time // of reads
+	backend  *backend     // nil before the first packet
+	inbox    []byte       // read before what the backend says
+	tracker  wire.Tracker // of what is written, not all of which comes through
+	deadline time.Time    // of reads
 	closed   bool
 	news     chan struct{} // something of the above has changed
 	doomed   bool          // the process dies as soon as the server has answered
 }
 
 // dial connects a process in a role of the database.
-func (p *process) dial(ctx context.Context, role, network, addr string) (net.Conn, error) {
+func (p *process) dial(ctx context.Context, role string) (net.Conn, error) {
 	if err := p.gate(ctx); err != nil {
 		return nil, err
 	}
-	var d net.Dialer
-	c, err := d.DialContext(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := c.(syscall.Conn).SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	out := &conn{Conn: c, p: p, raw: raw, random: p.source(role), news: make(chan struct{}, 1)}
-	if !p.adopt(out) {
-		_ = c.Close()
+	c := &conn{p: p, random: p.source(role), news: make(chan struct{}, 1)}
+	if !p.adopt(c) {
 		return nil, net.ErrClosed
 	}
-	return out, nil
+	return c, nil
 }
 
 func (c *conn) Write(b []byte) (int, error) {
@@ -97,46 +89,97 @@ func (c *conn) Write(b []byte) (int, error) {
 		_ = c.Close()
 		return 0, syscall.ECONNRESET
 	}
-	c.p.world.tick()
-	n, err := c.Conn.Write(b)
+	if slices.ContainsFunc(statements, tellsTime) {
+		c.p.world.tick()
+	}
+	if err := c.send(b); err != nil {
+		return 0, err
+	}
 	if f.kind == loseAfter {
 		c.drain()
 		_ = c.Close()
-		return n, syscall.ECONNRESET
+		return len(b), syscall.ECONNRESET
 	}
-	return n, err
+	return len(b), nil
+}
+
+// tellsTime reports whether a statement, or a trigger of its table, may ask for the time.
+func tellsTime(sql string) bool {
+	return strings.Contains(sql, "now()") || strings.Contains(sql, "app.")
+}
+
+// send is a write that comes through.
+func (c *conn) send(b []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.mu.Lock()
+	backend, closed := c.backend, c.closed
+	c.mu.Unlock()
+	switch {
+	case closed:
+		return net.ErrClosed
+	case backend == nil:
+		return c.begin(b)
+	case b[0] == 'X': // the end of a session is Close's business
+		c.change(func() { c.closed = true })
+		return nil
+	}
+	c.change(func() { backend.tracker.Sent(b) })
+	_, err := backend.Write(b)
+	return err
+}
+
+// cancelRequest is the code of a packet that asks for the end of a query.
+const cancelRequest = 80877102
+
+// begin answers the first packet, as the server does.
+func (c *conn) begin(packet []byte) error {
+	if len(packet) < 12 {
+		return fmt.Errorf("a first packet of %d bytes", len(packet))
+	}
+	if binary.BigEndian.Uint32(packet[4:]) == cancelRequest {
+		c.p.cancelQuery(binary.BigEndian.Uint32(packet[8:]))
+		c.change(func() { c.closed = true })
+		return nil
+	}
+	var m pgproto3.StartupMessage
+	if err := m.Decode(packet[4:]); err != nil {
+		return err
+	}
+	b, err := c.p.world.stage.take(m.Parameters["application_name"])
+	if err != nil {
+		return err
+	}
+	c.change(func() { c.backend, c.inbox = b, b.greeting })
+	return nil
 }
 
 // drain waits until the server has answered, and hears nothing of it.
 func (c *conn) drain() {
 	b := make([]byte, 1<<16)
 	for c.waiting() {
-		if err := c.Conn.SetReadDeadline(time.Now().Add(answerTime)); err != nil {
+		if n, err := c.hear(b, true); n == 0 || err != nil {
 			return
 		}
-		n, err := c.Conn.Read(b)
-		if err != nil {
-			return
-		}
-		c.received(b[:n])
 	}
 }
 
+func (c *conn) isDoomed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.doomed
+}
+
+// waiting reports whether the server owes an answer.
 func (c *conn) waiting() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.tracker.Waiting()
-}
-
-func (c *conn) received(b []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tracker.Received(b)
+	return c.backend != nil && c.backend.tracker.Waiting()
 }
 
 func (c *conn) Read(b []byte) (int, error) {
 	look := lockLook
-	for first := true; ; first = false {
+	for {
 		if err := c.p.pass(0, c); err != nil {
 			return 0, err
 		}
@@ -147,21 +190,14 @@ func (c *conn) Read(b []byte) (int, error) {
 			c.await(idleLook)
 			continue
 		}
-		c.mu.Lock()
-		due, doomed := c.tracker.Waiting(), c.doomed
-		c.mu.Unlock()
-		if doomed {
+		if c.isDoomed() {
 			c.drain()
 			c.p.die()
 			return 0, net.ErrClosed
 		}
-		n, err := c.poll(b, due && first)
-		if n > 0 {
-			c.received(b[:n])
-			return n, nil
-		}
-		if err != nil {
-			return 0, err
+		due := c.waiting()
+		if n, err := c.hear(b, due); n > 0 || err != nil {
+			return n, err
 		}
 		wait := idleLook
 		if due {
@@ -169,6 +205,31 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 		c.await(wait)
 	}
+}
+
+// hear reads what the server has said or, when an answer is due, is about to say.
+func (c *conn) hear(b []byte, due bool) (n int, err error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	c.mu.Lock()
+	backend := c.backend
+	n = copy(b, c.inbox)
+	c.inbox = c.inbox[n:]
+	c.mu.Unlock()
+	switch {
+	case n > 0, backend == nil:
+		return n, nil
+	case due:
+		n, err = c.p.world.stage.answer(backend, b, func() bool { return c.over() != nil })
+	default:
+		n, err = backend.look(b)
+	}
+	if n > 0 {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		backend.tracker.Received(b[:n])
+	}
+	return n, err
 }
 
 // over reports why nothing more is to be read.
@@ -182,35 +243,6 @@ func (c *conn) over() error {
 		return os.ErrDeadlineExceeded
 	}
 	return nil
-}
-
-// poll reads what is there; patiently, it waits for the server in real time.
-func (c *conn) poll(b []byte, patiently bool) (n int, err error) {
-	if patiently {
-		if err := c.Conn.SetReadDeadline(time.Now().Add(answerTime)); err != nil {
-			return 0, err
-		}
-		n, err = c.Conn.Read(b)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = nil
-		}
-		return n, err
-	}
-	var failure error
-	err = c.raw.Control(func(fd uintptr) {
-		n, failure = syscall.Read(int(fd), b)
-	})
-	switch {
-	case err != nil:
-		return 0, err
-	case errors.Is(failure, syscall.EAGAIN), errors.Is(failure, syscall.EINTR):
-		return 0, nil
-	case failure != nil:
-		return 0, failure
-	case n == 0:
-		return 0, io.EOF
-	}
-	return n, nil
 }
 
 // await waits in simulated time, until something has changed at the latest.
@@ -241,8 +273,21 @@ func (c *conn) change(f func()) {
 func (c *conn) Close() error {
 	c.change(func() { c.closed = true })
 	c.p.disown(c)
-	return c.Conn.Close()
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.backend != nil {
+		c.p.world.stage.leave(c.backend)
+		c.backend = nil
+	}
+	return nil
 }
+
+func (c *conn) LocalAddr() net.Addr  { return &net.UnixAddr{Net: "unix"} }
+func (c *conn) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix"} }
 
 func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 

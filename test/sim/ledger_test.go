@@ -33,7 +33,7 @@ func (l *liar) whim(ctx context.Context, choice ...string) (string, error) {
 		verb = choice[l.p.random.IntN(len(choice))]
 	}
 	if verb == "late" {
-		late = time.Duration(l.p.random.Int64N(int64(90 * time.Second)))
+		late = time.Duration(l.p.random.Int64N(int64(10 * leaseTTL)))
 	}
 	l.p.mu.Unlock()
 	switch verb {

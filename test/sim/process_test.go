@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,7 +53,7 @@ type process struct {
 
 	mu     sync.Mutex
 	random *rand.Rand
-	conns  map[*conn]bool
+	conns  []*conn
 	dials  map[string]int // by role
 	dead   bool
 	paused chan struct{} // closed when it goes on; nil: it runs
@@ -65,7 +66,7 @@ type process struct {
 func (w *world) spawn(role string, n, life int) *process {
 	p := &process{
 		world: w, name: fmt.Sprintf("%s%d.%d", role, n, life), role: role,
-		random: w.source(role, n, life), conns: map[*conn]bool{}, dials: map[string]int{},
+		random: w.source(role, n, life), dials: map[string]int{},
 	}
 	p.ctx, p.cancel = context.WithCancel(w.ctx)
 	p.parts.Go(func() {
@@ -95,10 +96,7 @@ func (p *process) part(run func(context.Context) error) {
 // pool opens a pool whose connections are those of this process.
 func (p *process) pool(role string) (*pgxpool.Pool, error) {
 	cfg := p.world.stage.pools[role].Copy()
-	cfg.ConnConfig.Database = p.world.database
-	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return p.dial(ctx, role, network, addr)
-	}
+	cfg.ConnConfig.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return p.dial(ctx, role) }
 	cfg.ConnConfig.RuntimeParams["application_name"] = p.name
 	pool, err := pgxpool.NewWithConfig(p.ctx, cfg)
 	if err != nil {
@@ -125,7 +123,7 @@ func (p *process) ledger() (ledger.Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := embedded.New(pool, contract.Invoke, embedded.Options{Clock: p.clock})
+	l := embedded.New(pool, contract.Invoke, embedded.Options{Clock: p.clock, Poll: leaseTTL / 2})
 	p.part(l.Run)
 	return &liar{l, p}, nil
 }
@@ -140,7 +138,11 @@ func (p *process) submit() error {
 		return err
 	}
 	box := outbox.New(outbox.Options{Clock: p.clock})
-	p.part(submitter.New(pool, l, submitter.Options{Outbox: box, Holder: p.name, Clock: p.clock, Random: p.float, Log: p.world.logger(p)}).Run)
+	p.part(submitter.New(pool, l, submitter.Options{
+		Outbox: box, Holder: p.name, Clock: p.clock, Random: p.float, Log: p.world.logger(p), Policy: outbox.Policy{BackoffMin: leaseTTL / 10, BackoffMax: leaseTTL},
+		LeaseTTL: leaseTTL, LeaseRetry: leaseTTL / 4, Poll: leaseTTL / 8,
+		EndorseTimeout: 3 * leaseTTL, SubmitTimeout: leaseTTL, StatusTimeout: leaseTTL, BreakerWindow: 2 * leaseTTL, BreakerTimeout: leaseTTL,
+	}).Run)
 	return nil
 }
 
@@ -154,7 +156,8 @@ func (p *process) project() error {
 		return err
 	}
 	p.part(projector.New(pool, l, projector.Options{
-		Holder: p.name, Clock: p.clock, Log: p.world.logger(p), LeaseTTL: leaseTTL, LeaseRetry: leaseTTL / 10,
+		Holder: p.name, Clock: p.clock, Log: p.world.logger(p),
+		LeaseTTL: leaseTTL, LeaseRetry: leaseTTL / 4, Heartbeat: leaseTTL, HaltRetry: leaseTTL, BackoffMin: leaseTTL / 10, BackoffMax: leaseTTL,
 	}).Run)
 	return nil
 }
@@ -215,7 +218,7 @@ func (c *conn) fate(commit bool) fate {
 		return f
 	}
 	if commit {
-		w.stall, w.death, w.loss = w.stall/20, w.death/2, w.loss/2
+		w.stall, w.death, w.loss = w.stall/20, w.death/4, w.loss/4
 	}
 	if hit(c.random, w.slow) {
 		f.delay = time.Duration(c.random.Int64N(int64(2 * time.Second)))
@@ -287,14 +290,14 @@ func (p *process) adopt(c *conn) bool {
 	if p.dead {
 		return false
 	}
-	p.conns[c] = true
+	p.conns = append(p.conns, c)
 	return true
 }
 
 func (p *process) disown(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.conns, c)
+	p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
 }
 
 // die is kill -9: nothing of the process reaches the world any more.
@@ -311,14 +314,26 @@ func (p *process) die() {
 }
 
 func (p *process) hangUp() {
-	p.mu.Lock()
-	conns := make([]*conn, 0, len(p.conns))
-	for c := range p.conns {
-		conns = append(conns, c)
-	}
-	p.mu.Unlock()
-	for _, c := range conns {
+	for _, c := range p.connections() {
 		_ = c.Close()
+	}
+}
+
+func (p *process) connections() []*conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.conns)
+}
+
+// cancelQuery cancels what a session of the process does.
+func (p *process) cancelQuery(pid uint32) {
+	for _, c := range p.connections() {
+		c.mu.Lock()
+		if c.backend != nil && c.backend.pid == pid {
+			c.backend.spoiled = true // the server may notice too late
+			_, _ = p.world.stage.control.ask("SELECT pg_cancel_backend(%d)", pid)
+		}
+		c.mu.Unlock()
 	}
 }
 
@@ -333,6 +348,13 @@ func (p *process) pause(d time.Duration) {
 	if on := p.halt(); on != nil {
 		p.rest(on, d)
 	}
+}
+
+// stopAtCommit lets the process stand still at the COMMIT of its next work.
+func (p *process) stopAtCommit(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stop = 1 + d
 }
 
 // atCommit pauses a process that was told to stop at the COMMIT of its next work.

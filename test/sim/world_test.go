@@ -8,128 +8,15 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"gxcoin.money/gx/api/client"
-	"gxcoin.money/gx/internal/demo"
-	"gxcoin.money/gx/internal/platform/clock"
-	"gxcoin.money/gx/internal/platform/pgtest"
-	"gxcoin.money/gx/internal/platform/postgres"
 	"gxcoin.money/gx/internal/platform/token"
-	"gxcoin.money/gx/internal/ringtest"
 )
-
-// leaseTTL is that of the real processes.
-const leaseTTL = 5 * time.Second
-
-// stage is what all simulations begin with: an open ledger and a few people.
-type stage struct {
-	database pgtest.Database
-	pools    map[string]*pgxpool.Config // by role
-	people   []actor
-	signer   func(clock.Clock) *token.Signer
-	opened   time.Time // no block is younger
-}
-
-// actor is a person with a session.
-type actor struct {
-	account          string
-	profile, session uuid.UUID
-}
-
-// What a simulation adds to the database. Whoever has this schema first in their
-// search path and asks for now() gets simulated time. And whoever writes as a leader
-// while another holds the lease, at the end of their transaction, is noted.
-const simSchema = `
-	CREATE SCHEMA sim;
-	CREATE TABLE sim.usurpers (who text, leader text, wrote text);
-	CREATE FUNCTION sim.fenced() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
-	DECLARE leader text;
-	BEGIN
-		SELECT holder INTO leader FROM app.leases WHERE name = TG_ARGV[0];
-		IF leader <> current_setting('application_name') THEN
-			INSERT INTO sim.usurpers VALUES (current_setting('application_name'), leader, TG_TABLE_NAME);
-		END IF;
-		RETURN NULL;
-	END $$;
-	CREATE CONSTRAINT TRIGGER fenced AFTER UPDATE OF block, tx_index ON read.checkpoint DEFERRABLE INITIALLY DEFERRED
-		FOR EACH ROW EXECUTE FUNCTION sim.fenced('projector:gx');
-	CREATE CONSTRAINT TRIGGER fenced AFTER INSERT OR UPDATE ON app.batches DEFERRABLE INITIALLY DEFERRED
-		FOR EACH ROW EXECUTE FUNCTION sim.fenced('submitter:gx');
-	CREATE SEQUENCE sim.clock;
-	CREATE FUNCTION sim.now() RETURNS timestamptz LANGUAGE sql STABLE AS $$ SELECT to_timestamp(last_value / 1e6) FROM sim.clock $$;
-	GRANT USAGE ON SCHEMA sim TO PUBLIC;
-	GRANT SELECT ON SEQUENCE sim.clock TO PUBLIC`
-
-func newStage(t *testing.T, people int) *stage {
-	t.Helper()
-	s := &stage{database: pgtest.New(t), pools: map[string]*pgxpool.Config{}}
-	if ok := t.Run("stage", func(t *testing.T) {
-		ring := ringtest.StartOn(t, s.database)
-		customers, err := demo.Recruit(t.Context(), ring.Client, ring.Staff(t), demo.People(people))
-		if err != nil {
-			t.Fatal(err)
-		}
-		key, err := token.GenerateKey()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.signer = func(now clock.Clock) *token.Signer {
-			signer, err := token.NewSigner(key, now)
-			if err != nil {
-				panic(err)
-			}
-			return signer
-		}
-		owner := s.database.Pool(t, "")
-		if err := s.signer(clock.System).Publish(t.Context(), owner); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := owner.Exec(t.Context(), simSchema, pgx.QueryExecModeSimpleProtocol); err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range customers {
-			a := actor{c.Account, uuid.MustParse(c.Profile), uuid.New()}
-			if _, err := owner.Exec(t.Context(), `INSERT INTO app.sessions (session_id, audience, subject, created_at, last_used_at, expires_at)
-				VALUES ($1, $2, $3, now(), now(), now() + interval '10 years')`, a.session, token.Customers, a.profile); err != nil {
-				t.Fatal(err)
-			}
-			s.people = append(s.people, a)
-		}
-		for _, o := range []postgres.Options{
-			{Role: "gx_service", MaxConns: 6, Indexed: true}, {Role: "gx_ledger", MaxConns: 6, Indexed: true},
-			{Role: "gx_submitter", MaxConns: 6, Indexed: true}, {Role: "gx_projector", MaxConns: 4, NoSync: true, Indexed: true},
-		} {
-			pool, err := postgres.Open(t.Context(), s.database.DSN, o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cfg := pool.Config()
-			pool.Close()
-			configure := cfg.AfterConnect
-			cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
-				if err := configure(ctx, c); err != nil {
-					return err
-				}
-				_, err := c.Exec(ctx, "SET search_path = sim, pg_catalog, public", pgx.QueryExecModeSimpleProtocol)
-				return err
-			}
-			s.pools[o.Role] = cfg
-		}
-	}); !ok {
-		t.FailNow()
-	}
-	s.opened = time.Now()
-	return s
-}
 
 // climate is how often things go wrong; a number is once in so many times.
 type climate struct {
@@ -144,12 +31,10 @@ type climate struct {
 
 // world is one simulation.
 type world struct {
-	stage    *stage
-	seed     uint64
-	database string
-	ctx      context.Context // of all processes
-	begin    time.Time
-	control  *pgx.Conn
+	stage *stage
+	seed  uint64
+	ctx   context.Context // of all processes
+	begin time.Time
 
 	mu        sync.Mutex
 	random    *rand.Rand
@@ -160,12 +45,10 @@ type world struct {
 	lines     []string
 	trace     uint64
 	writes    int
-
-	controlling sync.Mutex
 }
 
-func newWorld(s *stage, seed uint64, database string) *world {
-	return &world{stage: s, seed: seed, database: database, processes: map[string]*process{}, begin: time.Now(), random: rand.New(rand.NewPCG(seed, 0))}
+func newWorld(s *stage, seed uint64) *world {
+	return &world{stage: s, seed: seed, processes: map[string]*process{}, begin: time.Now(), random: rand.New(rand.NewPCG(seed, 0))}
 }
 
 // source returns random numbers that depend on the seed and on what they are for.
@@ -182,14 +65,17 @@ func (w *world) now() time.Time {
 
 // tick sets the database's clock, when it is late.
 func (w *world) tick() {
-	w.controlling.Lock()
-	defer w.controlling.Unlock()
+	w.mu.Lock()
 	now := w.now()
-	if now.Sub(w.ticked) < 10*time.Millisecond {
+	late := now.Sub(w.ticked) >= 10*time.Millisecond
+	if late {
+		w.ticked = now
+	}
+	w.mu.Unlock()
+	if !late {
 		return
 	}
-	w.ticked = now
-	if _, err := w.control.Exec(context.Background(), "SELECT setval('sim.clock', $1)", now.UnixMicro()); err != nil {
+	if _, err := w.stage.control.ask("SELECT setval('sim.clock', %d)", now.UnixMicro()); err != nil {
 		panic(err)
 	}
 }
@@ -212,22 +98,24 @@ func (w *world) draw(n int) int {
 	return w.random.IntN(n)
 }
 
-// maxLines of a log are kept.
+// maxLines of a log are kept, unless every message is logged.
 const maxLines = 400
+
+var traced = os.Getenv("GX_SIM_TRACE") != ""
 
 func (w *world) log(format string, args ...any) {
 	line := fmt.Sprintf("%12s  %s", time.Since(w.begin), fmt.Sprintf(format, args...))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lines = append(w.lines, line)
-	if len(w.lines) > maxLines {
+	if len(w.lines) > maxLines && !traced {
 		w.lines = w.lines[1:]
 	}
 }
 
 // saw notes what a process does.
 func (w *world) saw(p *process, statements []string, f fate) {
-	if f.kind != "" {
+	if f.kind != "" || traced {
 		w.log("%s %s: %q", p.name, f.kind, brief(statements))
 	}
 	h := fnv.New64a()
@@ -280,7 +168,7 @@ func (w *world) keep(ctx context.Context, role string, n int) {
 		w.mu.Lock()
 		delete(w.processes, name)
 		w.mu.Unlock()
-		pause(ctx, time.Duration(random.Int64N(int64(3*time.Second))))
+		pause(ctx, time.Duration(random.Int64N(int64(leaseTTL/2))))
 	}
 }
 

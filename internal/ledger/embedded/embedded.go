@@ -35,6 +35,7 @@ type Options struct {
 	Clock       clock.Clock
 	Log         *slog.Logger
 	MaxBlockTxs int                   // default 256
+	Poll        time.Duration         // default 250 ms: bounds the delay when a notification is lost
 	Registerer  prometheus.Registerer // nil: metrics are kept but not registered
 }
 
@@ -67,6 +68,9 @@ func New(pool *pgxpool.Pool, cc contract.Chaincode, o Options) *Ledger {
 	}
 	if o.MaxBlockTxs <= 0 {
 		o.MaxBlockTxs = 256
+	}
+	if o.Poll <= 0 {
+		o.Poll = 250 * time.Millisecond
 	}
 	return &Ledger{
 		pool: pool, chaincode: cc, o: o, metrics: newMetrics(o.Registerer),

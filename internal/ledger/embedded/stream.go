@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -20,9 +19,6 @@ import (
 const (
 	// notification is the channel on which a committed block tells the new height.
 	notification = "gx_ledger"
-
-	// pollInterval bounds the delay when a notification is lost.
-	pollInterval = 250 * time.Millisecond
 
 	// chunk is how many blocks a stream reads at a time.
 	chunk = 16
@@ -40,8 +36,8 @@ func (l *Ledger) Blocks(ctx context.Context, from uint64) iter.Seq2[ledger.Block
 				yield(ledger.Block{}, fmt.Errorf("ledger: blocks: %w", ctx.Err()))
 				return
 			case postgres.IsTransient(err):
-				l.o.Log.WarnContext(ctx, "blocks could not be read", "from", next, "retry", pollInterval, "error", err)
-				pause(ctx, pollInterval)
+				l.o.Log.WarnContext(ctx, "blocks could not be read", "from", next, "retry", l.o.Poll, "error", err)
+				pause(ctx, l.o.Poll)
 				continue
 			case err != nil:
 				yield(ledger.Block{}, fmt.Errorf("ledger: blocks from %d: %w", next, err))
@@ -177,8 +173,8 @@ func (f *fates) open() []string {
 func (l *Ledger) watch(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := l.listen(ctx); err != nil && ctx.Err() == nil {
-			l.o.Log.WarnContext(ctx, "listening for blocks was interrupted", "retry", pollInterval, "error", err)
-			pause(ctx, pollInterval)
+			l.o.Log.WarnContext(ctx, "listening for blocks was interrupted", "retry", l.o.Poll, "error", err)
+			pause(ctx, l.o.Poll)
 		}
 	}
 	return ctx.Err()
@@ -218,7 +214,7 @@ func (l *Ledger) listen(ctx context.Context) error {
 
 // await returns the height when it was told or enough time has passed.
 func (l *Ledger) await(ctx context.Context, conn *pgx.Conn) (uint64, error) {
-	patience, cancel := context.WithTimeout(ctx, pollInterval)
+	patience, cancel := context.WithTimeout(ctx, l.o.Poll)
 	defer cancel()
 	n, err := conn.WaitForNotification(patience)
 	if err == nil {

@@ -40,6 +40,7 @@ const maxTTL = 10 * time.Second
 // its end.
 type System struct {
 	DSN     string        // of its database, as the owner
+	Pool    *pgxpool.Pool // or connections to it, as the owner
 	Now     time.Time     // zero: the database's time
 	Ledger  ledger.Ledger // nil: the embedded one in the database
 	Secrets []string      // that may be in no log
@@ -59,15 +60,18 @@ func Check(t testing.TB, s System) {
 func Violations(ctx context.Context, s System) []error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	pool, err := postgres.Open(ctx, s.DSN, postgres.Options{AppName: "invariants", MaxConns: 4})
-	if err != nil {
-		return []error{err}
+	if s.Pool == nil {
+		pool, err := postgres.Open(ctx, s.DSN, postgres.Options{AppName: "invariants", MaxConns: 4})
+		if err != nil {
+			return []error{err}
+		}
+		defer pool.Close()
+		s.Pool = pool
 	}
-	defer pool.Close()
-	c := &check{System: s, pool: pool}
-	if c.Ledger == nil {
-		c.Ledger = embedded.New(pool, contract.Invoke, embedded.Options{})
+	if s.Ledger == nil {
+		s.Ledger = embedded.New(s.Pool, contract.Invoke, embedded.Options{})
 	}
+	c := &check{System: s}
 	for _, step := range []struct {
 		name string
 		run  func(context.Context) error
@@ -113,7 +117,6 @@ func Closed(t testing.TB, dsn string) {
 
 type check struct {
 	System
-	pool  *pgxpool.Pool
 	found []error
 }
 
@@ -136,10 +139,13 @@ func until(ctx context.Context, condition func() error) error {
 	}
 }
 
-// none runs a query that names what must not be.
-func none(ctx context.Context, db interface {
+// querier is a pool or a connection.
+type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}, what, sql string, args ...any) error {
+}
+
+// none runs a query that names what must not be.
+func none(ctx context.Context, db querier, what, sql string, args ...any) error {
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
@@ -158,7 +164,7 @@ func none(ctx context.Context, db interface {
 // is paused may stay.
 func (c *check) drained(ctx context.Context) error {
 	return until(ctx, func() error {
-		if err := none(ctx, c.pool, "commands without an end", `
+		if err := none(ctx, c.Pool, "commands without an end", `
 			SELECT id || ' ' || type || ' ' || state || ' ' || error_class FROM app.commands
 			WHERE state IN ('PENDING', 'LOCKED') OR state = 'RETRY' AND error_class <> $1`, outbox.Deferred); err != nil {
 			return err
@@ -167,7 +173,7 @@ func (c *check) drained(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		at, err := readmodel.Checkpoint(ctx, c.pool)
+		at, err := readmodel.Checkpoint(ctx, c.Pool)
 		if err == nil && at.Block+1 < int64(height) {
 			err = fmt.Errorf("%d of %d blocks are projected (%s %s)", at.Block+1, height, at.State, at.Reason)
 		}
@@ -175,9 +181,16 @@ func (c *check) drained(ctx context.Context) error {
 	})
 }
 
+// told is the end of a command as the ledger has it.
+type told struct {
+	event.CommandResult
+	tx string
+}
+
 // ends compares the end of each command with the envelopes of the ledger.
 func (c *check) ends(ctx context.Context) error {
-	told := map[string][]event.CommandResult{}
+	all := map[string][]told{}
+	var txs []string
 	height, err := c.Ledger.Height(ctx)
 	if err != nil {
 		return err
@@ -195,37 +208,43 @@ func (c *check) ends(ctx context.Context) error {
 				continue // the projector's business, see letters
 			}
 			for _, r := range envelope.Commands {
-				told[r.ID] = append(told[r.ID], r)
+				all[r.ID] = append(all[r.ID], told{r, tx.ID})
+			}
+			if len(envelope.Commands) > 0 {
+				txs = append(txs, tx.ID)
 			}
 		}
 		if b.Number+1 >= height {
 			break
 		}
 	}
-	rows, err := c.pool.Query(ctx, `SELECT id, state, error_code FROM app.commands`)
+	rows, err := c.Pool.Query(ctx, `SELECT id, state, error_code, tx_id FROM app.commands`)
 	if err != nil {
 		return err
 	}
 	var id uuid.UUID
 	var state outbox.State
-	var code string
+	var code, tx string
 	var errs []error
-	_, err = pgx.ForEachRow(rows, []any{&id, &state, &code}, func() error {
-		ends := told[id.String()]
-		delete(told, id.String())
-		if err := ending(state, code, ends); err != nil {
+	_, err = pgx.ForEachRow(rows, []any{&id, &state, &code, &tx}, func() error {
+		ends := all[id.String()]
+		delete(all, id.String())
+		if err := ending(state, code, tx, ends); err != nil {
 			errs = append(errs, fmt.Errorf("command %s: %w", id, err))
 		}
 		return nil
 	})
-	for id := range told {
+	for id := range all {
 		errs = append(errs, fmt.Errorf("command %s is on the ledger, but nobody accepted it", id))
 	}
-	return errors.Join(append(errs[:min(len(errs), 5)], err)...)
+	return errors.Join(append(errs[:min(len(errs), 5)], err,
+		none(ctx, c.Pool, "transactions that were submitted, but not stored before", `
+			SELECT tx FROM unnest($1::text[]) AS tx WHERE NOT EXISTS (SELECT FROM app.batches WHERE tx_id = tx)`, txs))...)
 }
 
-// ending compares the state of a command with its ends on the ledger.
-func ending(state outbox.State, code string, ends []event.CommandResult) error {
+// ending compares the state of a command, and the transaction that it knows of,
+// with its ends on the ledger.
+func ending(state outbox.State, code, tx string, ends []told) error {
 	want := map[outbox.State]event.Outcome{outbox.Committed: event.Applied, outbox.Rejected: event.Rejected}[state]
 	switch {
 	case want == "" && len(ends) > 0:
@@ -236,6 +255,8 @@ func ending(state outbox.State, code string, ends []event.CommandResult) error {
 		return fmt.Errorf("it is %s, and the ledger has %d ends of it", state, len(ends))
 	case ends[0].Outcome != want || ends[0].Code != code:
 		return fmt.Errorf("it is %s %s, but on the ledger %s %s", state, code, ends[0].Outcome, ends[0].Code)
+	case tx != "" && tx != ends[0].tx: // none: it was found to have its end, in an earlier attempt
+		return fmt.Errorf("it is %s by transaction %s, but on the ledger by %s", state, tx, ends[0].tx)
 	}
 	return nil
 }
@@ -243,14 +264,14 @@ func ending(state outbox.State, code string, ends []event.CommandResult) error {
 // verified compares every key of the ledger with the read model, every block with
 // the log of events, and the money with the supply.
 func (c *check) verified(ctx context.Context) error {
-	report, err := verifier.Verify(ctx, c.pool, c.Ledger, verifier.Options{Confirm: 20 * time.Millisecond})
+	report, err := verifier.Verify(ctx, c.Pool, c.Ledger, verifier.Options{Confirm: 20 * time.Millisecond})
 	if err != nil {
 		return err
 	}
 	if err := report.Err(); err != nil {
 		return err
 	}
-	status, err := readmodel.SystemStatus(ctx, c.pool)
+	status, err := readmodel.SystemStatus(ctx, c.Pool)
 	if err == nil && status.Bootstrapped && report.Supply.Read != qirat.MaxSupply {
 		err = fmt.Errorf("the supply is %s, want %s", report.Supply.Read, qirat.MaxSupply)
 	}
@@ -258,19 +279,19 @@ func (c *check) verified(ctx context.Context) error {
 }
 
 func (c *check) letters(ctx context.Context) error {
-	return none(ctx, c.pool, "events that were not applied", `SELECT tx_id || ' ' || seq || ' ' || reason FROM read.event_dlq WHERE resolution = ''`)
+	return none(ctx, c.Pool, "events that were not applied", `SELECT tx_id || ' ' || seq || ' ' || reason FROM read.event_dlq WHERE resolution = ''`)
 }
 
 func (c *check) balances(ctx context.Context) error {
-	return none(ctx, c.pool, "accounts below zero", `SELECT account_id || ': ' || balance FROM read.accounts WHERE balance < 0`)
+	return none(ctx, c.Pool, "accounts below zero", `SELECT account_id || ': ' || balance FROM read.accounts WHERE balance < 0`)
 }
 
 func (c *check) leaders(ctx context.Context) error {
 	return errors.Join(
-		none(ctx, c.pool, "databases that can't be written", `SELECT 'this' WHERE pg_is_in_recovery()`),
-		none(ctx, c.pool, "names with several leaders", `SELECT name FROM app.leases WHERE expires_at > now() GROUP BY name HAVING count(*) > 1`),
-		none(ctx, c.pool, "checkpoints besides the one", `SELECT 'there are ' || count(*) FROM read.checkpoint HAVING count(*) <> 1`),
-		none(ctx, c.pool, "batches of a term that never began", `SELECT id || ' of fence ' || fence FROM app.batches
+		none(ctx, c.Pool, "databases that can't be written", `SELECT 'this' WHERE pg_is_in_recovery()`),
+		none(ctx, c.Pool, "names with several leaders", `SELECT name FROM app.leases WHERE expires_at > now() GROUP BY name HAVING count(*) > 1`),
+		none(ctx, c.Pool, "checkpoints besides the one", `SELECT 'there are ' || count(*) FROM read.checkpoint HAVING count(*) <> 1`),
+		none(ctx, c.Pool, "batches of a term that never began", `SELECT id || ' of fence ' || fence FROM app.batches
 			WHERE fence > (SELECT max(fence) FROM app.leases WHERE name LIKE 'submitter:%')`),
 	)
 }
@@ -281,10 +302,10 @@ func (c *check) held(ctx context.Context) error {
 		now = &c.Now
 	}
 	return errors.Join(
-		none(ctx, c.pool, "leases beyond their time", `SELECT name || ' until ' || expires_at FROM app.leases
+		none(ctx, c.Pool, "leases beyond their time", `SELECT name || ' until ' || expires_at FROM app.leases
 			WHERE expires_at > coalesce($2::timestamptz, now()) + $1::interval`, maxTTL, now),
-		none(ctx, c.pool, "batches without an end", `SELECT id || ' ' || state FROM app.batches WHERE state <> 'SETTLED'`),
-		none(ctx, c.pool, "transactions that do nothing", `SELECT application_name || ': ' || query FROM pg_stat_activity
+		none(ctx, c.Pool, "batches without an end", `SELECT id || ' ' || state FROM app.batches WHERE state <> 'SETTLED'`),
+		none(ctx, c.Pool, "transactions that do nothing", `SELECT application_name || ': ' || query FROM pg_stat_activity
 			WHERE datname = current_database() AND state LIKE 'idle in transaction%' AND state_change < now() - $1::interval`, maxTTL),
 	)
 }
@@ -305,15 +326,15 @@ func (c *check) secrets(context.Context) error {
 func (c *check) audited(ctx context.Context) error {
 	const trail = `(SELECT resource_type, resource_id, approval_id FROM app.audit UNION ALL SELECT resource_type, resource_id, approval_id FROM app.audit_pending)`
 	err := errors.Join(
-		none(ctx, c.pool, "commands without a record", `SELECT id || ' ' || type FROM app.commands
+		none(ctx, c.Pool, "commands without a record", `SELECT id || ' ' || type FROM app.commands
 			WHERE id::text NOT IN (SELECT resource_id FROM `+trail+` AS a WHERE resource_type = 'command')`),
-		none(ctx, c.pool, "decisions without a record", `SELECT approval_id || ' ' || operation FROM app.approvals
+		none(ctx, c.Pool, "decisions without a record", `SELECT approval_id || ' ' || operation FROM app.approvals
 			WHERE status IN ('APPROVED', 'REJECTED', 'CANCELLED') AND approval_id NOT IN (SELECT approval_id FROM `+trail+` AS a WHERE approval_id IS NOT NULL)`),
 	)
 	if err != nil {
 		return err
 	}
-	report, err := audit.Verify(ctx, c.pool)
+	report, err := audit.Verify(ctx, c.Pool)
 	if err == nil && report.Break != nil {
 		err = fmt.Errorf("record %d: %s", report.Break.Sequence, report.Break.Reason)
 	}

@@ -36,7 +36,7 @@ func CheckPayments(t testing.TB, dsn string, wanted []Payment) (applied int) {
 		return 0
 	}
 	defer conn.Close(ctx)
-	applied, errs := payments(ctx, conn, wanted)
+	applied, errs := Payments(ctx, conn, wanted)
 	for _, err := range errs {
 		t.Errorf("payments: %v", err)
 	}
@@ -53,12 +53,13 @@ type accepted struct {
 	Got   []string // of each credit
 }
 
-func payments(ctx context.Context, conn *pgx.Conn, wanted []Payment) (applied int, errs []error) {
+// Payments is what CheckPayments does, over a connection, without a test.
+func Payments(ctx context.Context, db querier, wanted []Payment) (applied int, errs []error) {
 	keys := make([]string, len(wanted))
 	for i, p := range wanted {
 		keys[i] = p.Key
 	}
-	rows, err := conn.Query(ctx, `
+	rows, err := db.Query(ctx, `
 		WITH moved AS (
 			SELECT command_id, array_agg(account_id || ' ' || amount) FILTER (WHERE type = 'SENT') AS sent,
 				array_agg(account_id || ' ' || amount) FILTER (WHERE type = 'RECEIVED') AS got
