@@ -157,7 +157,7 @@ func (s *process) submitter(ctx context.Context, o scheduleSettings, box *outbox
 		return err
 	}
 	w := submitter.New(pool, l, submitter.Options{
-		Log: s.log.With("component", "submitter"), Registerer: s.ops.Registry(), Outbox: box, LeaseTTL: leaseTTL, Jobs: s.jobs(o, box),
+		Log: s.log.With("component", "submitter"), Registerer: s.ops.Registry(), Outbox: box, LeaseTTL: leaseTTL, Jobs: s.jobs(o, box), Keep: o.KeepFinished,
 	})
 	s.group.Go(stageWorkers, "submitter", w.Run)
 	s.ops.AddCheck("submitter", w.Check)

@@ -8,15 +8,15 @@ import (
 	"gxcoin.money/gx/internal/submitter"
 )
 
-// scheduleSettings say how the submitter's process looks for what falls due by
-// time alone.
+// scheduleSettings say what the submitter's process does by time alone.
 type scheduleSettings struct {
 	ScheduleEvery time.Duration `placeholder:"DURATION" default:"1m" help:"How often the leading submitter looks for velocity taxes, ended votes, defaulted loans, expired multi-signature transactions and an audit trail to anchor, ${default} by default; 0 turns it off."`
+	KeepFinished  time.Duration `placeholder:"DURATION" default:"168h" help:"How long commands that ended are kept, and at least how long an Idempotency-Key is known, ${default} by default. They leave by the day."`
 }
 
 // arguments give the same settings to a child.
 func (s scheduleSettings) arguments() []string {
-	return []string{"--schedule-every=" + s.ScheduleEvery.String()}
+	return []string{"--schedule-every=" + s.ScheduleEvery.String(), "--keep-finished=" + s.KeepFinished.String()}
 }
 
 // jobs returns the jobs of the submitter of this process.

@@ -22,11 +22,14 @@ func TestSchedule(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		told := scheduleSettings{ScheduleEvery: d}.arguments()
+		told := scheduleSettings{ScheduleEvery: d, KeepFinished: 25 * time.Hour}.arguments()
 		if _, err := parser.Parse(append([]string{"submit", "--database-url=postgres://x"}, told...)); err != nil {
 			t.Fatal(err)
 		}
 		s := &process{log: slog.New(slog.DiscardHandler), ops: ops.New(ops.Options{Process: "gx submit"})}
+		if keep := c.Submit.KeepFinished; keep != 25*time.Hour {
+			t.Errorf("it is told to keep what ended for %s", keep)
+		}
 		jobs := s.jobs(c.Submit.scheduleSettings, outbox.New(outbox.Options{}))
 		if len(jobs) != want {
 			t.Errorf("%d jobs every %s", len(jobs), every)

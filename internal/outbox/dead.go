@@ -118,8 +118,8 @@ func Resolve(ctx context.Context, db postgres.DB, now clock.Clock, d Decision) (
 		UPDATE app.commands c SET state = $6, next_at = $5,
 			attempts = CASE $6 WHEN 'PENDING' THEN 0 ELSE c.attempts END,
 			conflicts = CASE $6 WHEN 'PENDING' THEN 0 ELSE c.conflicts END,
-			completed_at = CASE $6 WHEN 'PENDING' THEN NULL ELSE c.completed_at END
-		FROM dead WHERE c.id = dead.id RETURNING c.id`,
+			completed_at = CASE $6 WHEN 'PENDING' THEN NULL ELSE $5::timestamptz END
+		FROM dead WHERE c.id = dead.id AND c.state = 'DEAD' RETURNING c.id`,
 		d.Commands, d.Resolution, d.By, d.Reason, now(), string(state))
 	if err != nil {
 		return nil, fmt.Errorf("outbox: resolve dead commands: %w", err)

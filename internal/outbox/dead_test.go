@@ -119,7 +119,7 @@ func TestDead(t *testing.T) {
 
 func TestStats(t *testing.T) {
 	r := newRig(t)
-	if got, err := ReadStats(t.Context(), r.leaders); err != nil || got != (Stats{}) {
+	if got, err := ReadStats(t.Context(), r.leaders); err != nil || got != (Stats{Partitions: 2}) {
 		t.Errorf("empty: %+v %v", got, err)
 	}
 	l := r.leader(uuid.New())
@@ -136,7 +136,7 @@ func TestStats(t *testing.T) {
 	got, err := ReadStats(t.Context(), r.leaders)
 	r.ok(err)
 	at := epoch.Add(time.Minute)
-	if diff := cmp.Diff(Stats{Pending: 3, Locked: 2, Retry: 1, Dead: 2, Unknown: 1, OldestOpen: &at, OldestUnknown: &at}, got); diff != "" {
+	if diff := cmp.Diff(Stats{Pending: 3, Locked: 2, Retry: 1, Dead: 2, Unknown: 1, OldestOpen: &at, OldestUnknown: &at, Partitions: 2, OldestFinished: &at}, got); diff != "" {
 		t.Error(diff)
 	}
 	if got.Depth() != 6 {
@@ -146,55 +146,5 @@ func TestStats(t *testing.T) {
 		if n, err := Open(t.Context(), r.leaders, most); err != nil || n != want {
 			t.Errorf("%d of at most %d are open, want %d, error %v", n, most, want, err)
 		}
-	}
-}
-
-// What is finished goes after its time, in chunks; what is not, or what an
-// operator has to decide, stays.
-func TestSweep(t *testing.T) {
-	r := newRig(t)
-	l := r.leader(uuid.New())
-	undecided := r.die(l, 1, Fault)
-	discarded := r.die(l, 1, Fault)
-	if _, err := Resolve(t.Context(), r.leaders, r.clock, Decision{Discarded, "ada", "x", discarded}); err != nil {
-		t.Fatal(err)
-	}
-	finish := func(code string, state State) uuid.UUID {
-		r.accept(1)
-		id := r.claim(l, 1)[0]
-		b := r.batch(l, id)
-		r.ok(l.Store(t.Context(), b, Transaction{ID: b.String(), Bytes: []byte("x")}))
-		r.ok(l.Settle(t.Context(), Settlement{Batch: b, Code: code, Fates: []Fate{{ID: id, State: state}}}))
-		return id
-	}
-	finish("VALID", Committed)
-	finish("VALID", Rejected)
-	r.exec(`INSERT INTO app.commands (id, type, payload, principal, route, idempotency_key, state, next_at, created_at, completed_at)
-		SELECT gen_random_uuid(), 'T', '', 'p', 'r', i::text, 'COMMITTED', $1, $1, $1 FROM generate_series(1, $2::int) i`, epoch, 2*sweepChunk)
-	old := r.accept(1)[0]
-	r.claim(l, 1)
-	open := r.batch(l, old)
-	r.ok(l.Store(t.Context(), open, tx(1)))
-	r.at(epoch.Add(time.Hour))
-	young := finish("VALID", Committed)
-	deleted, err := l.Sweep(t.Context(), r.clock())
-	r.ok(err)
-	if want := 2 + 3 + 2*sweepChunk; deleted != want { // batches, then commands
-		t.Errorf("deleted %d, want %d", deleted, want)
-	}
-	for _, id := range []uuid.UUID{undecided[0], old, young} {
-		r.find(id)
-	}
-	if n := r.count("SELECT count(*) FROM app.commands"); n != 3 {
-		t.Errorf("%d commands are left", n)
-	}
-	if n := r.count("SELECT count(*) FROM app.batches"); n != 2 {
-		t.Errorf("%d batches are left", n)
-	}
-	if n := r.count("SELECT count(*) FROM app.dead_commands"); n != 1 {
-		t.Errorf("%d deaths are left", n)
-	}
-	if deleted, err := l.Sweep(t.Context(), r.clock()); deleted != 0 || err != nil {
-		t.Errorf("again: %d %v", deleted, err)
 	}
 }

@@ -83,7 +83,7 @@ func (o *Outbox) Enqueue(ctx context.Context, db postgres.DB, r Request) (Accept
 	} else {
 		stored, err = o.alone(ctx, db, row)
 	}
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "55P03" {
+	if inUse(err) {
 		return Accepted{}, ErrInProgress
 	}
 	if err != nil {
@@ -152,12 +152,20 @@ func (o *Outbox) insert(ctx context.Context, db postgres.DB, keyWait time.Durati
 	rows, err := db.Query(ctx, `
 		WITH before AS MATERIALIZED (
 			SELECT current_setting('lock_timeout') AS timeout, set_config('lock_timeout', $14, true) AS set
-		), accepted AS (
-			INSERT INTO app.commands (id, type, payload, actor, principal, route, idempotency_key, request, response, holds,
-			                          correlation_id, traceparent, next_at, created_at)
-			SELECT v.*, $13, $13 FROM before, unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[],
-			                               $8::bytea[], $9::bytea[], $10::bigint[], $11::text[], $12::text[]) AS v
+		), asked AS MATERIALIZED (
+			SELECT v.* FROM before, unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[],
+			                               $8::bytea[], $9::bytea[], $10::bigint[], $11::text[], $12::text[])
+				AS v (id, type, payload, actor, principal, route, key, request, response, holds, correlation_id, traceparent)
+		), fresh AS (
+			INSERT INTO app.keys (principal, route, idempotency_key, command_id, request, response)
+			SELECT principal, route, key, id, request, response FROM asked a
+			WHERE (SELECT true FROM app.keys_before o WHERE o.principal = a.principal AND o.route = a.route AND o.idempotency_key = a.key) IS NULL
 			ON CONFLICT (principal, route, idempotency_key) DO NOTHING
+			RETURNING command_id
+		), accepted AS (
+			INSERT INTO app.commands (id, type, payload, actor, principal, route, idempotency_key, holds, correlation_id, traceparent, next_at, created_at)
+			SELECT id, type, payload, actor, principal, route, key, holds, correlation_id, traceparent, $13, $13
+			FROM asked WHERE id = ANY (ARRAY (SELECT command_id FROM fresh))
 			RETURNING id
 		)
 		SELECT accepted.id, set_config('lock_timeout', before.timeout, true) FROM accepted, before`,
@@ -187,11 +195,11 @@ func replay(ctx context.Context, db postgres.DB, r Request) (Accepted, error) {
 	a := Accepted{Replayed: true}
 	var body []byte
 	err := db.QueryRow(ctx, `
-		SELECT id, request, response FROM app.commands WHERE principal = $1 AND route = $2 AND idempotency_key = $3`,
+		SELECT command_id, request, response FROM app.known_keys WHERE principal = $1 AND route = $2 AND idempotency_key = $3`,
 		r.Principal, r.Route, r.Key).Scan(&a.ID, &body, &a.Response)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		// Swept between the two statements: the next try finds the key free.
+		// Forgotten between the two statements: the next try finds the key free.
 		return Accepted{}, ErrInProgress
 	case err != nil:
 		return Accepted{}, fmt.Errorf("outbox: read the command of the key: %w", err)

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -21,7 +22,13 @@ import (
 	"gxcoin.money/gx/protocol/qirat"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue { // each sweeps many days
+		_ = f.Value.Set("20")
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var alice, bob = person(), person()
 

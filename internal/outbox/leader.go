@@ -126,9 +126,9 @@ func (l *Leader) run(ctx context.Context, steps []step) ([]struct{}, error) {
 // that began earlier may commit later.
 const claimQuery = `
 	WITH next AS MATERIALIZED (
-		SELECT id FROM app.commands WHERE state = 'PENDING' ORDER BY position LIMIT $1 FOR UPDATE SKIP LOCKED
+		SELECT id FROM app.commands_open WHERE state = 'PENDING' ORDER BY position LIMIT $1 FOR UPDATE SKIP LOCKED
 	)
-	UPDATE app.commands c SET state = 'LOCKED' FROM next WHERE c.id = next.id RETURNING ` + waitingColumns
+	UPDATE app.commands_open c SET state = 'LOCKED' FROM next WHERE c.id = next.id RETURNING ` + waitingColumns
 
 // Claim locks up to n commands that are PENDING, those accepted first before
 // others, and returns them in no order.
@@ -144,7 +144,7 @@ func (l *Leader) Claim(ctx context.Context, n int) (list []Waiting, err error) {
 
 // Pending reports whether Claim would find a command.
 func (l *Leader) Pending(ctx context.Context) (ok bool, err error) {
-	if err := l.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM app.commands WHERE state = 'PENDING')`).Scan(&ok); err != nil {
+	if err := l.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM app.commands_open WHERE state = 'PENDING')`).Scan(&ok); err != nil {
 		return false, fmt.Errorf("outbox: look for commands: %w", err)
 	}
 	return ok, nil
@@ -159,7 +159,7 @@ type Batch struct {
 }
 
 const payloadsQuery = `
-	SELECT c.payload, c.traceparent AS trace_parent FROM unnest($1::uuid[]) WITH ORDINALITY AS b (id, i) JOIN app.commands c USING (id)
+	SELECT c.payload, c.traceparent AS trace_parent FROM unnest($1::uuid[]) WITH ORDINALITY AS b (id, i) JOIN app.commands_open c USING (id)
 	WHERE c.state || '' = 'LOCKED' ORDER BY b.i`
 
 // Prepared is a command as its batch carries it.
@@ -174,7 +174,7 @@ func (l *Leader) Prepare(ctx context.Context, b Batch) (commands []Prepared, err
 	commands = make([]Prepared, 0, len(b.Commands))
 	err = l.do(ctx, "prepare a batch", step{lazy: true, queue: func(q *pgx.Batch) {
 		if len(b.Retrying) > 0 {
-			q.Queue(`UPDATE app.commands SET state = 'LOCKED' WHERE id = ANY ($1) AND state || '' = 'RETRY'`, b.Retrying)
+			q.Queue(`UPDATE app.commands_open SET state = 'LOCKED' WHERE id = ANY ($1) AND state || '' = 'RETRY'`, b.Retrying)
 		}
 		q.Queue(`INSERT INTO app.batches (id, fence, worker, identity, command_ids, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
 			b.ID, l.Term.Fence, l.Worker, b.Identity, b.Commands, l.Clock())
@@ -243,6 +243,8 @@ func (l *Leader) Settle(ctx context.Context, s Settlement) error {
 	}})
 }
 
+// applyQuery moves what ends out of what is open. All that the planner may know
+// of the state is where it has to look.
 const applyQuery = `
 	UPDATE app.commands c SET state = f.state, attempts = f.attempts, conflicts = f.conflicts,
 		next_at = CASE f.state WHEN 'RETRY' THEN f.next_at ELSE c.next_at END,
@@ -251,7 +253,7 @@ const applyQuery = `
 		completed_at = CASE f.state WHEN 'RETRY' THEN NULL ELSE $10::timestamptz END
 	FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::text[])
 		AS f (id, state, attempts, conflicts, next_at, tx_id, class, code, error)
-	WHERE c.id = f.id AND c.state || '' = 'LOCKED'`
+	WHERE c.id = f.id AND c.state IN ('LOCKED', 'DEAD') AND c.state || '' = 'LOCKED'`
 
 // apply moves LOCKED commands to their new states, and those that died before an operator.
 func (l *Leader) apply(q *pgx.Batch, fates []Fate) {

@@ -1,6 +1,6 @@
 // Package outbox is the durable queue between the services and the ledger
 // (architecture, decisions 4 to 8). A service enqueues a command and the
-// request's Idempotency-Key as one row, in a transaction of its own or its
+// request's Idempotency-Key by one statement, in a transaction of its own or its
 // caller's; the leading submitter takes commands in the order of their
 // positions, runs them on the ledger in batches and settles them.
 //
@@ -11,7 +11,8 @@
 //	   └── operator ── DEAD ──> CANCELLED               nothing was changed on the ledger
 //
 // A command whose batch is stored stays LOCKED until the fate of that batch is
-// known, whoever leads by then.
+// known, whoever leads by then. Commands that are open or dead are in
+// app.commands_open, others in the partition of the day of their ids.
 package outbox
 
 import (

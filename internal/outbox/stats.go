@@ -18,6 +18,9 @@ type Stats struct {
 
 	OldestOpen    *time.Time // acceptance of the first command that is not finished
 	OldestUnknown *time.Time // of the first of those batches
+
+	Partitions     int        // of what is finished
+	OldestFinished *time.Time // acceptance of the first command that is finished and kept
 }
 
 // Depth is the number of commands that are not finished.
@@ -44,8 +47,10 @@ func ReadStats(ctx context.Context, db postgres.DB) (s Stats, err error) {
 		       (SELECT count(*) FROM app.batches WHERE state = 'ENDORSED'),
 		       least((SELECT created_at FROM app.commands WHERE state = 'PENDING' ORDER BY position LIMIT 1),
 		             (SELECT created_at FROM app.commands WHERE state IN ('LOCKED', 'RETRY') ORDER BY position LIMIT 1)),
-		       (SELECT min(created_at) FROM app.batches WHERE state = 'ENDORSED')`).Scan(
-		&s.Pending, &s.Locked, &s.Retry, &s.Dead, &s.Unknown, &s.OldestOpen, &s.OldestUnknown)
+		       (SELECT min(created_at) FROM app.batches WHERE state = 'ENDORSED'),
+		       (SELECT count(*) FROM pg_inherits WHERE inhparent IN ('app.commands_finished'::regclass, 'app.batches_settled'::regclass)),
+		       (SELECT created_at FROM app.commands WHERE state IN ('COMMITTED', 'REJECTED', 'CANCELLED') ORDER BY id LIMIT 1)`).Scan(
+		&s.Pending, &s.Locked, &s.Retry, &s.Dead, &s.Unknown, &s.OldestOpen, &s.OldestUnknown, &s.Partitions, &s.OldestFinished)
 	if err != nil {
 		return Stats{}, fmt.Errorf("outbox: count the queue: %w", err)
 	}

@@ -219,8 +219,8 @@ func TestTransferInFlight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Exec(t.Context(), `INSERT INTO app.commands (id, type, payload, principal, route, idempotency_key, next_at, created_at)
-		VALUES (gen_random_uuid(), 'TRANSFER_TOKENS', '{}', $1, 'POST /transfers', $2, now(), now())`, "customer:"+ada.profile.String(), k); err != nil {
+	if _, err := tx.Exec(t.Context(), `INSERT INTO app.keys (principal, route, idempotency_key, command_id, request, response)
+		VALUES ($1, 'POST /transfers', $2, gen_random_uuid(), '{}', '{}')`, "customer:"+ada.profile.String(), k); err != nil {
 		t.Fatal(err)
 	}
 	a := s.call("tokenomics", "POST", "/transfers", ada.bearer, map[string]any{"toID": bob.gx, "amount": "1000000"}, "Idempotency-Key", k).want(t, 409, "idempotency_in_progress")

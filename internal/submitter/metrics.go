@@ -26,6 +26,8 @@ type metrics struct {
 	dead      prometheus.Gauge
 	open      prometheus.Gauge
 	breaker   prometheus.Gauge
+	parts     prometheus.Gauge
+	finished  prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -56,6 +58,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Age of the first stored batch whose fate is not known; 0 when there is none."}),
 		breaker: f.NewGauge(prometheus.GaugeOpts{Name: "fabric_breaker_state",
 			Help: "Circuit breaker of the ledger: 0 closed, 0.5 half open, 1 open."}),
+		parts: f.NewGauge(prometheus.GaugeOpts{Name: "outbox_partitions",
+			Help: "Partitions of finished commands and settled batches."}),
+		finished: f.NewGauge(prometheus.GaugeOpts{Name: "outbox_oldest_finished_seconds",
+			Help: "Age of the first finished command that is kept; 0 when there is none."}),
 	}
 }
 
@@ -90,6 +96,11 @@ func (m *metrics) stats(ctx context.Context, db postgres.DB, now clock.Clock) er
 	m.oldest.Set(0)
 	if st.OldestOpen != nil {
 		m.oldest.Set(max(0, now().Sub(*st.OldestOpen).Seconds()))
+	}
+	m.parts.Set(float64(st.Partitions))
+	m.finished.Set(0)
+	if st.OldestFinished != nil {
+		m.finished.Set(max(0, now().Sub(*st.OldestFinished).Seconds()))
 	}
 	m.open.Set(0)
 	if st.OldestUnknown != nil {

@@ -82,6 +82,9 @@ func (s *session) start() error {
 	if err != nil {
 		return err
 	}
+	if err := s.outbox.Extend(s.ctx); err != nil {
+		s.o.Log.Error("there may be no partitions for what ends", "error", err)
+	}
 	for _, stored := range r.Batches {
 		b := &batch{id: stored.ID, identity: role.Role(stored.Identity), stored: true,
 			tx: ledger.Transaction{ID: stored.Transaction.ID, Bytes: stored.Transaction.Bytes, Result: stored.Transaction.Result}}

@@ -85,7 +85,10 @@ func (s *session) readStats(ctx context.Context, _ time.Time) error {
 	return s.metrics.stats(ctx, s.pool, s.o.Clock)
 }
 
-func (s *session) sweep(ctx context.Context, now time.Time) error {
-	_, err := s.outbox.Sweep(ctx, now.Add(-s.o.Keep))
+func (s *session) sweep(ctx context.Context, _ time.Time) error {
+	swept, err := s.outbox.Sweep(ctx, s.o.Keep)
+	if len(swept.Partitions) > 0 || swept.Keys {
+		s.o.Log.Info("old rows are gone", "partitions", swept.Partitions, "keys", swept.Keys, "rows", swept.Rows)
+	}
 	return err
 }

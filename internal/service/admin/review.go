@@ -312,8 +312,9 @@ func (c *candidate) choose(tried map[string]bool) string {
 
 // tried tells which registrations exist, and whether they failed.
 func (s admin) tried(ctx context.Context, keys []string) (map[string]bool, error) {
-	rows, err := s.Pool.Query(ctx, `SELECT idempotency_key, state IN ('REJECTED', 'DEAD', 'CANCELLED') FROM app.commands
-		WHERE principal = $1 AND route = $2 AND idempotency_key = ANY($3)`, registerPrincipal, registerRoute, keys)
+	rows, err := s.Pool.Query(ctx, `SELECT k.idempotency_key, c.state IN ('REJECTED', 'DEAD', 'CANCELLED')
+		FROM app.known_keys k JOIN app.commands c ON c.id = k.command_id
+		WHERE k.principal = $1 AND k.route = $2 AND k.idempotency_key = ANY($3)`, registerPrincipal, registerRoute, keys)
 	if err != nil {
 		return nil, fmt.Errorf("read registrations: %w", err)
 	}

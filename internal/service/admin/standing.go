@@ -133,8 +133,8 @@ type pendingOnchainOutput struct {
 // reviewed first.
 func (s admin) pendingOnchain(ctx context.Context, _ *struct{}) (*pendingOnchainOutput, error) {
 	list, err := s.people(ctx, ` WHERE p.status = 'APPROVED_PENDING_ONCHAIN' AND u.user_id IS NULL AND NOT EXISTS (
-			SELECT FROM app.commands c WHERE c.principal = 'system' AND c.route = 'CREATE_USER'
-			AND c.idempotency_key LIKE 'create-user:' || p.gx_id || '%' AND c.state NOT IN ('REJECTED', 'DEAD', 'CANCELLED'))
+			SELECT FROM app.known_keys k JOIN app.commands c ON c.id = k.command_id WHERE k.principal = 'system' AND k.route = 'CREATE_USER'
+			AND k.idempotency_key LIKE 'create-user:' || p.gx_id || '%' AND c.state NOT IN ('REJECTED', 'DEAD', 'CANCELLED'))
 		ORDER BY p.reviewed_at, p.profile_id LIMIT 100`)
 	if err != nil {
 		return nil, err

@@ -197,7 +197,7 @@ func invalidPayload(err error) error {
 // before, in which case a command must go to Submit without further ado.
 func (d *Door) Known(ctx context.Context) (bool, error) {
 	c := callOf(ctx)
-	return d.exists(ctx, `SELECT FROM app.commands WHERE principal = $1 AND route = $2 AND idempotency_key = $3
+	return d.exists(ctx, `SELECT FROM app.known_keys WHERE principal = $1 AND route = $2 AND idempotency_key = $3
 		UNION ALL SELECT FROM app.approvals WHERE requester = $4 AND route = $2 AND idempotency_key = $3`, c.who.String(), c.route, c.key, c.who.ID)
 }
 

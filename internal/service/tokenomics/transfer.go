@@ -97,7 +97,7 @@ func (p party) fee() fee.Party { return fee.Party{ID: p.id, Kind: p.kind, Countr
 // by profile. The key is asked for by a scalar, which the planner can't turn into
 // a hash of all commands, as it can EXISTS.
 var partiesSQL = `
-	SELECT v.n, (SELECT true FROM app.commands k WHERE k.principal = v.principal AND k.route = v.route AND k.idempotency_key = v.key) IS NOT NULL,
+	SELECT v.n, (SELECT true FROM app.known_keys k WHERE k.principal = v.principal AND k.route = v.route AND k.idempotency_key = v.key) IS NOT NULL,
 	       s.paused, p.status,
 	       coalesce(a.account_id, ''), coalesce(a.kind, ''), coalesce(a.country, ''), coalesce(a.status, ''), coalesce(a.balance, 0),
 	       coalesce(t.account_id, ''), coalesce(t.kind, ''), coalesce(t.country, ''), coalesce(t.status, ''),
