@@ -259,6 +259,9 @@ func (s *process) doors(ctx context.Context, f *front, o frontSettings, k keys, 
 		Keys: token.NewKeySet(f.pool, clock.System), Passwords: password.New(password.Options{}), Pepper: []byte(k.pepper.Reveal()), Fields: ring,
 		Admission: admission, MaxBacklog: int(o.MaxBacklog), Version: s.build.Version, Commit: s.build.Commit, Draining: s.ops.Draining,
 	}
+	if err := s.protect(&deps, o.doorSettings); err != nil {
+		return err
+	}
 	if k.token != "" {
 		signer, err := token.NewSigner([]byte(k.token.Reveal()), clock.System)
 		if err != nil {

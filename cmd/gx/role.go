@@ -57,6 +57,8 @@ type serveCmd struct {
 	Pepper        config.Secret `placeholder:"KEY" help:"Key of the hashes by which people are found and kept unique, 32 bytes or more. Needed by identity and admin."`
 	FieldKeys     config.Secret `placeholder:"KEYS" help:"Keys that seal personal data, as gx key field prints them: the first seals, all open. Needed by identity, admin and tokenomics; the others show no names without."`
 	DrainDelay    time.Duration `placeholder:"DURATION" default:"1s" help:"How long to go on before a stop begins, with /readyz saying no and each answer that it is the last on its connection, so that nobody is cut off; ${default} by default."`
+	StaffMFA      bool          `negatable:"" default:"true" help:"Demand a second factor of staff from ADMIN on, before they can do anything else. On by default."`
+	RedisURL      config.Secret `placeholder:"URL" help:"Redis through which processes share their rate limits, redis://[[USER]:PASSWORD@]HOST:PORT[/DATABASE]. Without, each counts for itself."`
 	roleSettings  `embed:""`
 	frontSettings `embed:""`
 }
@@ -69,6 +71,8 @@ func (c serveCmd) Validate() error {
 		return fmt.Errorf("--token-key is needed by %s (or GX_TOKEN_KEY, or GX_TOKEN_KEY_FILE)", c.Name)
 	case signs && len(c.Pepper) < 32:
 		return fmt.Errorf("--pepper of 32 bytes or more is needed by %s (or GX_PEPPER, or GX_PEPPER_FILE)", c.Name)
+	case signs && c.Pepper.Guessable():
+		return errors.New("--pepper can be guessed: draw one at random, as with: head -c 32 /dev/urandom | base64")
 	case c.FieldKeys == "" && (signs || c.Name == "tokenomics"):
 		return fmt.Errorf("--field-keys is needed by %s (or GX_FIELD_KEYS, or GX_FIELD_KEYS_FILE)", c.Name)
 	}
@@ -96,6 +100,7 @@ func (c serveCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return err
 		}
+		c.staffMFA, c.redis = c.StaffMFA, c.RedisURL
 		return s.doors(ctx, f, c.frontSettings, keys{c.TokenKey, c.Pepper, c.FieldKeys}, map[string]net.Listener{c.Name: l})
 	})
 }

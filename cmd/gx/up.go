@@ -48,6 +48,7 @@ type upCmd struct {
 	Install          bool          `negatable:"" default:"true" help:"Install PostgreSQL with the system's packages when it is missing and we may. On by default."`
 	ReadyFile        string        `placeholder:"FILE" help:"Also write where everything is, in JSON, to this file as soon as GX is ready."`
 	LogFile          string        `placeholder:"FILE" help:"Where the logs go; - is standard error. By default log/gx.log in the data directory."`
+	StaffMFA         bool          `negatable:"" help:"Demand a second factor of staff from ADMIN on, before they can do anything else. Off by default."`
 	logSettings      `embed:""`
 	ledgerSettings   `embed:""`
 	fabricSettings   `embed:""`
@@ -75,6 +76,7 @@ type up struct {
 
 // Run brings everything up, says where it is and waits.
 func (c upCmd) Run(ctx context.Context, p *program) (err error) {
+	c.staffMFA = c.StaffMFA
 	u := &up{upCmd: c, program: p, console: newConsole(p.stdout), began: time.Now()}
 	if err := u.open(); err != nil {
 		return err
