@@ -102,6 +102,12 @@ const (
 	CreateStaffRequestRoleSUPEROWNER CreateStaffRequestRole = "SUPER_OWNER"
 )
 
+// Defines values for DeadLetterKind.
+const (
+	DeadLetterKindCommand DeadLetterKind = "command"
+	DeadLetterKindEvent   DeadLetterKind = "event"
+)
+
 // Defines values for EligibilityReason.
 const (
 	EligibilityReasonBELOWTHRESHOLD EligibilityReason = "BELOW_THRESHOLD"
@@ -338,6 +344,12 @@ const (
 	ListApprovalsParamsRequestTypeSYSTEMPAUSE         ListApprovalsParamsRequestType = "SYSTEM_PAUSE"
 	ListApprovalsParamsRequestTypeTREASURYOPERATION   ListApprovalsParamsRequestType = "TREASURY_OPERATION"
 	ListApprovalsParamsRequestTypeUSERFREEZE          ListApprovalsParamsRequestType = "USER_FREEZE"
+)
+
+// Defines values for ListDeadLettersParamsKind.
+const (
+	ListDeadLettersParamsKindCommand ListDeadLettersParamsKind = "command"
+	ListDeadLettersParamsKindEvent   ListDeadLettersParamsKind = "event"
 )
 
 // Defines values for ListUsersParamsStatus.
@@ -1074,6 +1086,48 @@ type DashboardResponse struct {
 	RecentTransactions []Transaction `json:"recentTransactions"`
 	VelocityTax        VelocityTimer `json:"velocityTax"`
 	Wallet             Balance       `json:"wallet"`
+}
+
+// DeadLetter defines model for DeadLetter.
+type DeadLetter struct {
+	// Actor Of a command: the GX id of who acts
+	Actor    string `json:"actor,omitempty,omitzero"`
+	Attempts int64  `json:"attempts,omitempty,omitzero"`
+
+	// Block Of an event
+	Block string `json:"block,omitempty,omitzero"`
+
+	// DiedAt Examples: 2026-01-02T15:04:05.000Z
+	DiedAt     time.Time `json:"diedAt"`
+	Error      string    `json:"error"`
+	ErrorClass string    `json:"errorClass,omitempty,omitzero"`
+	ErrorCode  string    `json:"errorCode,omitempty,omitzero"`
+
+	// Halts Reads stand still until somebody decides about this event, with gx dlq
+	Halts bool `json:"halts"`
+
+	// ID Of the command, or of the ledger's transaction with the place of the event in it
+	ID     string         `json:"id"`
+	Kind   DeadLetterKind `json:"kind"`
+	Reason string         `json:"reason,omitempty,omitzero"`
+
+	// Resolution Absent while nobody has decided
+	Resolution string `json:"resolution,omitempty,omitzero"`
+
+	// ResolvedAt Examples: 2026-01-02T15:04:05.000Z
+	ResolvedAt time.Time `json:"resolvedAt,omitempty,omitzero"`
+	ResolvedBy string    `json:"resolvedBy,omitempty,omitzero"`
+
+	// Type Examples: TRANSFER_TOKENS
+	Type string `json:"type,omitempty,omitzero"`
+}
+
+// DeadLetterKind defines model for DeadLetter.Kind.
+type DeadLetterKind string
+
+// DeadLettersResponse defines model for DeadLettersResponse.
+type DeadLettersResponse struct {
+	Data []DeadLetter `json:"data"`
 }
 
 // Decision defines model for Decision.
@@ -2505,6 +2559,12 @@ type Repayment struct {
 	TransactionID string `json:"transactionId"`
 }
 
+// ResolutionRequest defines model for ResolutionRequest.
+type ResolutionRequest struct {
+	// Reason Why, for the record
+	Reason string `json:"reason"`
+}
+
 // ReviewResponse defines model for ReviewResponse.
 type ReviewResponse struct {
 	// FabricUserID GX id
@@ -3148,6 +3208,20 @@ type VerifyAuditLogParams struct {
 	Head string `form:"head,omitempty" json:"head,omitempty,omitzero"`
 }
 
+// ListDeadLettersParams defines parameters for ListDeadLetters.
+type ListDeadLettersParams struct {
+	Kind ListDeadLettersParamsKind `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
+	// All Also what is decided
+	All bool `form:"all,omitempty" json:"all,omitempty,omitzero"`
+
+	// Limit Of each kind
+	Limit int64 `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// ListDeadLettersParamsKind defines parameters for ListDeadLetters.
+type ListDeadLettersParamsKind string
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Status PENDING is short for PENDING_ADMIN_APPROVAL
@@ -3696,6 +3770,24 @@ func (c *Client) Bootstrap(ctx context.Context, options ...Option) (Receipt, err
 	}, options)
 }
 
+// DiscardCommand: Give a command up that died, for good (POST /api/v1/admin/commands/{commandId}/discard).
+func (c *Client) DiscardCommand(ctx context.Context, commandID string, body ResolutionRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: path("/api/v1/admin/commands/%s/discard", commandID),
+		body: body,
+	}, options)
+}
+
+// RetryCommand: Try a command again that died, after its cause is gone (POST /api/v1/admin/commands/{commandId}/retry).
+func (c *Client) RetryCommand(ctx context.Context, commandID string, body ResolutionRequest, options ...Option) (Receipt, error) {
+	return call[Receipt](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: path("/api/v1/admin/commands/%s/retry", commandID),
+		body: body,
+	}, options)
+}
+
 // GetCounters: Totals (GET /api/v1/admin/counters).
 func (c *Client) GetCounters(ctx context.Context, options ...Option) (CountersResponse, error) {
 	return call[CountersResponse](ctx, c, request{
@@ -3726,6 +3818,15 @@ func (c *Client) GetCountryStats(ctx context.Context, countryCode string, option
 	return call[CountryResponse](ctx, c, request{
 		service: "admin", method: http.MethodGet, public: false,
 		path: path("/api/v1/admin/countries/%s/stats", countryCode),
+	}, options)
+}
+
+// ListDeadLetters: Commands that died before they reached the ledger, and events that reads don't show, the oldest first (GET /api/v1/admin/dlq).
+func (c *Client) ListDeadLetters(ctx context.Context, query ListDeadLettersParams, options ...Option) (DeadLettersResponse, error) {
+	return call[DeadLettersResponse](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path:  "/api/v1/admin/dlq",
+		query: values("kind", query.Kind, "all", query.All, "limit", query.Limit),
 	}, options)
 }
 

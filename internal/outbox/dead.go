@@ -102,25 +102,10 @@ type Decision struct {
 // good. Others are left alone: those that are not dead, or that the ledger has
 // recorded after all. So a repetition changes nothing. Call Wake afterwards.
 func Resolve(ctx context.Context, db postgres.DB, now clock.Clock, d Decision) ([]uuid.UUID, error) {
-	state := map[Resolution]State{Requeued: Pending, Discarded: Cancelled}[d.Resolution]
-	if state == "" || d.By == "" || d.Reason == "" {
+	if d.Resolution != Requeued && d.Resolution != Discarded || d.By == "" || d.Reason == "" {
 		return nil, errors.New("outbox: a decision needs a resolution, a name and a reason")
 	}
-	rows, err := db.Query(ctx, `
-		WITH dead AS MATERIALIZED (
-			SELECT id FROM app.commands c
-			WHERE id = ANY ($1) AND state = 'DEAD' AND NOT EXISTS (SELECT FROM read.command_results r WHERE r.command_id = c.id::text)
-			ORDER BY id FOR UPDATE
-		), decided AS (
-			UPDATE app.dead_commands d SET resolution = $2, resolved_by = $3, reason = $4, resolved_at = $5
-			FROM dead WHERE d.command_id = dead.id AND d.resolution = ''
-		)
-		UPDATE app.commands c SET state = $6, next_at = $5,
-			attempts = CASE $6 WHEN 'PENDING' THEN 0 ELSE c.attempts END,
-			conflicts = CASE $6 WHEN 'PENDING' THEN 0 ELSE c.conflicts END,
-			completed_at = CASE $6 WHEN 'PENDING' THEN NULL ELSE $5::timestamptz END
-		FROM dead WHERE c.id = dead.id AND c.state = 'DEAD' RETURNING c.id`,
-		d.Commands, d.Resolution, d.By, d.Reason, now(), string(state))
+	rows, err := db.Query(ctx, `SELECT app.resolve_dead_commands($1, $2, $3, $4, $5)`, d.Commands, d.Resolution, d.By, d.Reason, now())
 	if err != nil {
 		return nil, fmt.Errorf("outbox: resolve dead commands: %w", err)
 	}

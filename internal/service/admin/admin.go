@@ -34,6 +34,7 @@ func Register(d *door.Door) {
 	s.approving()
 	s.managing()
 	s.auditing()
+	s.dying()
 
 	door.Register(d, door.Route{Method: http.MethodPost, Path: "/admin/bootstrap", ID: "bootstrap", Summary: "Open the ledger, once: pools, parameters, countries",
 		Policy: staff(door.SystemBootstrap), Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.bootstrap)
