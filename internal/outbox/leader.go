@@ -87,7 +87,7 @@ type step struct {
 
 const (
 	maxSteps    = 64 // in a transaction
-	stepTimeout = 30 * time.Second
+	stepTimeout = 10 * time.Second
 )
 
 // do runs a step, with those of other batches that arrive meanwhile: what fails

@@ -140,6 +140,44 @@ func TestBatch(t *testing.T) {
 	}
 }
 
+// Steps that go together are one transaction: what fails one of them undoes all.
+func TestStepsTogether(t *testing.T) {
+	r := newRig(t)
+	l := r.leader(uuid.New())
+	known := r.accept(2)
+	attempt := func(id uuid.UUID) step {
+		return step{queue: func(q *pgx.Batch) {
+			q.Queue("UPDATE app.commands SET attempts = attempts + 1 WHERE id = $1", id).Exec(changes(1, "command"))
+		}}
+	}
+	var lazy bool
+	look := step{lazy: true, queue: func(q *pgx.Batch) {
+		q.Queue("SELECT source = 'session' FROM pg_settings WHERE name = 'synchronous_commit'").QueryRow(func(row pgx.Row) error { return row.Scan(&lazy) })
+	}}
+	run := func(steps ...step) error {
+		_, err := l.run(t.Context(), steps)
+		return err
+	}
+	r.ok(run(attempt(known[0]), attempt(known[1]), look))
+	if n := r.count("SELECT count(DISTINCT xmin::text) FROM app.commands WHERE attempts = 1"); n != 1 || lazy {
+		t.Errorf("%d transactions, lazy: %v", n, lazy)
+	}
+	if r.ok(run(look, look)); !lazy {
+		t.Error("what is lazy waits for the disk")
+	}
+	before := r.everything()
+	if err := run(attempt(known[0]), attempt(uuid.New()), attempt(known[1])); !errors.Is(err, ErrSurprise) {
+		t.Errorf("a surprise among them: %v", err)
+	}
+	r.leader(uuid.New())
+	if err := run(attempt(known[0])); !errors.Is(err, lease.ErrLost) {
+		t.Errorf("after the term: %v", err)
+	}
+	if after := r.everything(); after != before {
+		t.Errorf("before\n%s\nafter\n%s", before, after)
+	}
+}
+
 // Commands change state along the arrows only: whatever is not LOCKED, or in
 // RETRY when it is prepared, is a surprise that changes nothing.
 func TestStateMachine(t *testing.T) {
