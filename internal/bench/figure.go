@@ -75,7 +75,7 @@ func (r Report) Print(w io.Writer) error {
 	row(fmt.Sprintf("accept to visible p99 at %d/s", r.LightRate), r.LightVisibleP99, "%.1f ms")
 	_ = t.Flush()
 
-	fmt.Fprintf(&out, "\nRequests of all clients at once, each kind after a loop of the bare statement at the bottom of it (pgx, prepared, as many connections; for a\ntransfer the baseline). CPU is that of GX and PostgreSQL, of a transfer to its very end; x bare is its ratio to that of the loop and PostgreSQL.\n\n")
+	fmt.Fprintf(&out, "\nRequests of all clients at once, each kind after a loop of the bare statement at the bottom of it, prepared, on as many\nconnections; for a transfer that is the baseline. CPU is that of GX and PostgreSQL, of a transfer to its very end; x bare is\nits ratio to that of the loop and PostgreSQL.\n\n")
 	printRequests(r.Requests, func(cells ...string) { fmt.Fprintf(t, "  %s\n", strings.Join(cells, "\t")) })
 	_ = t.Flush()
 
