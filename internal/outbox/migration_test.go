@@ -86,8 +86,13 @@ func TestUpgradeMovesRows(t *testing.T) {
 		t.Errorf("the next position is %d", n)
 	}
 	l := r.leader(uuid.New())
-	if got := r.claim(l, 10); len(got) != 2 {
-		t.Errorf("claimed %v", got)
+	claimed := r.claim(l, 10)
+	if len(claimed) != 2 {
+		t.Fatalf("claimed %v", claimed)
+	}
+	r.ok(l.Settle(t.Context(), Settlement{Fates: []Fate{{ID: claimed[0], State: Committed}, {ID: claimed[1], State: Dead}}}))
+	if n := r.count(`SELECT count(*) FROM app.audit_pending`); n != audited+1 {
+		t.Errorf("a command is accepted in %d records", n-audited)
 	}
 
 	before = all()

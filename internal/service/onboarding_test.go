@@ -110,8 +110,14 @@ func TestOnboarding(t *testing.T) {
 	}
 	// Only a failed registration makes room for another.
 	s.exec(`UPDATE app.commands SET state = 'DEAD' WHERE id = $1`, id)
-	if retry := register(gx).want(t, 202, ""); retry.raw == first.raw {
+	retry := register(gx).want(t, 202, "")
+	if retry.raw == first.raw {
 		t.Error("a failed registration cannot be repeated")
+	}
+	// It is no longer kept, but its key is known.
+	s.exec(`DELETE FROM app.commands`)
+	if third := register(gx).want(t, 202, ""); third.raw == first.raw || third.raw == retry.raw {
+		t.Error("a registration that failed long ago cannot be repeated")
 	}
 	if a := s.call("identity", "GET", "/users/me", bearer, nil); a.text("user", "status") != "APPROVED_PENDING_ONCHAIN" || a.text("user", "fabricUserId") != gx {
 		t.Errorf("before the ledger: %s", a.raw)

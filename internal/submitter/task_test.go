@@ -72,6 +72,8 @@ func TestSweep(t *testing.T) {
 	var now atomic.Int64
 	o := r.quick()
 	o.Clock = func() time.Time { return noon.Add(time.Duration(now.Load())) }
+	reg := prometheus.NewRegistry()
+	o.Registerer = reg
 	old := r.accept(pay(0, 1, ""))[0]
 	r.start(New(r.pool, newFake(), o))
 	r.wait(old, outbox.Committed)
@@ -84,4 +86,6 @@ func TestSweep(t *testing.T) {
 		return errors.Is(err, outbox.ErrNotFound)
 	})
 	r.find(young)
+	now.Add(int64(2 * statsEvery))
+	eventually(t, "the partitions are counted", func() bool { return metric(t, reg, "outbox_partitions") > 2 })
 }

@@ -310,10 +310,11 @@ func (c *candidate) choose(tried map[string]bool) string {
 	return "was refused by the ledger too often"
 }
 
-// tried tells which registrations exist, and whether they failed.
+// tried tells which registrations exist, and whether they failed. One that is
+// known by its key alone ended long ago: who is not on the ledger may try again.
 func (s admin) tried(ctx context.Context, keys []string) (map[string]bool, error) {
-	rows, err := s.Pool.Query(ctx, `SELECT k.idempotency_key, c.state IN ('REJECTED', 'DEAD', 'CANCELLED')
-		FROM app.known_keys k JOIN app.commands c ON c.id = k.command_id
+	rows, err := s.Pool.Query(ctx, `SELECT k.idempotency_key, coalesce(c.state IN ('REJECTED', 'DEAD', 'CANCELLED'), true)
+		FROM app.known_keys k LEFT JOIN app.commands c ON c.id = k.command_id
 		WHERE k.principal = $1 AND k.route = $2 AND k.idempotency_key = ANY($3)`, registerPrincipal, registerRoute, keys)
 	if err != nil {
 		return nil, fmt.Errorf("read registrations: %w", err)
