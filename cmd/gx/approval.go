@@ -13,11 +13,11 @@ import (
 type approvalCmd struct {
 	List    listApprovalsCmd `cmd:"" help:"List what waits for a second person, or what was decided."`
 	Show    showApprovalCmd  `cmd:"" help:"Show what exactly is to be done."`
-	Vote    voteCmd          `cmd:"" help:"Approve or reject it."`
+	Vote    voteCmd          `cmd:"" help:"Approve or reject a request."`
 	Execute executeCmd       `cmd:"" help:"Do what is approved, once more when it failed."`
 	Cancel  cancelCmd        `cmd:"" help:"Take back what one has asked for."`
 	Ask     askCmd           `cmd:"" help:"Ask for an operation by its name and payload."`
-	History historyOfCmd     `cmd:"" help:"Show who did what about it."`
+	History historyOfCmd     `cmd:"" help:"Show who did what about a request."`
 }
 
 type listApprovalsCmd struct {

@@ -13,8 +13,11 @@ type configPrintCmd struct {
 // Run prints the settings of the command.
 func (c configPrintCmd) Run(p *program) error {
 	args := c.Command
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"up"}
+	case args[0] == "--help" || args[0] == "-h":
+		return p.parsed.PrintUsage(false)
 	}
 	parser, err := p.parser(new(cli))
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 
 // ledgerSettings choose the engine of the ledger.
 type ledgerSettings struct {
-	Ledger          string   `enum:"embedded,fabric" default:"embedded" help:"Engine of the ledger: embedded, in PostgreSQL, or fabric, Hyperledger Fabric."`
+	Ledger          string   `enum:"embedded,fabric" default:"embedded" placeholder:"ENGINE" help:"Engine of the ledger: embedded, in PostgreSQL, by default, or fabric, Hyperledger Fabric. What looks at a running system finds it by itself."`
 	FabricProfile   string   `placeholder:"FILE" help:"Connection profile of the Fabric network, JSON or YAML."`
 	FabricWallet    string   `placeholder:"DIR" help:"Directory with our identities, NAME-cert.pem and NAME-key.pem for super-admin, admin and partner-api."`
 	FabricMSP       string   `name:"fabric-msp" placeholder:"ID" default:"Org1MSP" help:"Our organization; ${default} by default."`

@@ -13,24 +13,24 @@ type orgCmd struct {
 	List         listOrgsCmd     `cmd:"" help:"List organizations, the last first."`
 	Show         showOrgCmd      `cmd:"" help:"Show an organization."`
 	Propose      proposeOrgCmd   `cmd:"" help:"Propose an organization."`
-	Endorse      endorseCmd      `cmd:"" help:"Agree to have a stake in it."`
-	Activate     activateOrgCmd  `cmd:"" help:"Open it, once all have agreed."`
-	Stakeholders stakeholdersCmd `cmd:"" help:"Show who has a stake in it, and who has agreed."`
-	Rules        rulesCmd        `cmd:"" help:"Show whose approval its payments need."`
-	Rule         ruleCmd         `cmd:"" help:"Define a rule."`
-	Balance      orgBalanceCmd   `cmd:"" help:"Show its balance."`
-	History      orgHistoryCmd   `cmd:"" help:"Show its payments in and out, the last first."`
+	Endorse      endorseCmd      `cmd:"" help:"Agree to have a stake in an organization."`
+	Activate     activateOrgCmd  `cmd:"" help:"Open an organization, once all have agreed."`
+	Stakeholders stakeholdersCmd `cmd:"" help:"Show who has a stake in an organization, and who has agreed."`
+	Rules        rulesCmd        `cmd:"" help:"Show whose approval the payments of an organization need."`
+	Rule         ruleCmd         `cmd:"" help:"Define whose approval payments above an amount need."`
+	Balance      orgBalanceCmd   `cmd:"" help:"Show the balance of an organization."`
+	History      orgHistoryCmd   `cmd:"" help:"Show the payments of an organization, in and out, the last first."`
 
-	Pay      payCmd      `cmd:"" help:"Ask for a payment by the organization."`
-	Payments paymentsCmd `cmd:"" help:"List what it was asked for; without an id, what waits for one's answer anywhere."`
-	Payment  paymentCmd  `cmd:"" help:"Show what it was asked for, and who has agreed."`
+	Pay      payCmd      `cmd:"" help:"Ask for a payment by an organization."`
+	Payments paymentsCmd `cmd:"" help:"List the payments that an organization was asked for; without an id, what waits for one's answer anywhere."`
+	Payment  paymentCmd  `cmd:"" help:"Show a payment, and who has agreed."`
 	Approve  agreeCmd    `cmd:"" help:"Agree to a payment."`
 	Reject   refuseCmd   `cmd:"" help:"Refuse a payment."`
-	Execute  retryCmd    `cmd:"" help:"Try again what has its approvals."`
-	Cancel   withdrawCmd `cmd:"" help:"Withdraw what one asked for."`
+	Execute  retryCmd    `cmd:"" help:"Try a payment again that has its approvals."`
+	Cancel   withdrawCmd `cmd:"" help:"Withdraw a payment that one asked for."`
 
-	Lock   lockOrgCmd   `cmd:"" help:"As staff: freeze its account."`
-	Unlock unlockOrgCmd `cmd:"" help:"As staff: end that."`
+	Lock   lockOrgCmd   `cmd:"" help:"As staff: freeze the account of an organization."`
+	Unlock unlockOrgCmd `cmd:"" help:"As staff: end such a freeze."`
 }
 
 type listOrgsCmd struct {

@@ -12,8 +12,8 @@ type relationshipCmd struct {
 	Show    showRelationshipCmd  `cmd:"" help:"Show a relationship."`
 	Trust   trustCmd             `cmd:"" help:"Show one's trust score and what it is made of."`
 	Request claimCmd             `cmd:"" help:"Say what somebody is to oneself; they have to agree."`
-	Confirm confirmCmd           `cmd:"" help:"Agree to what somebody says."`
-	Reject  disagreeCmd          `cmd:"" help:"Disagree."`
+	Confirm confirmCmd           `cmd:"" help:"Agree to what somebody says of oneself."`
+	Reject  disagreeCmd          `cmd:"" help:"Disagree with what somebody says of oneself."`
 	End     endCmd               `cmd:"" help:"End a relationship."`
 }
 

@@ -13,7 +13,7 @@ type systemCmd struct {
 	Parameters systemParametersCmd `cmd:"" help:"List the parameters in force."`
 	Set        setParameterCmd     `cmd:"" help:"Set a parameter that is not for voters."`
 	Pause      pauseCmd            `cmd:"" help:"Stop everything that changes the ledger."`
-	Resume     resumeCmd           `cmd:"" help:"End that."`
+	Resume     resumeCmd           `cmd:"" help:"End a pause."`
 	Pool       poolCmd             `cmd:"" help:"Show the statement of a pool."`
 	Disburse   disburseCmd         `cmd:"" help:"Pay from a pool, without a fee."`
 	Move       moveCmd             `cmd:"" help:"Move money to or from a system account or a treasury, without a fee."`

@@ -24,12 +24,12 @@ type userCmd struct {
 
 	List       listUsersCmd  `cmd:"" help:"As staff: list people."`
 	Approve    approveCmd    `cmd:"" help:"As staff: approve who somebody is, which gives them a GX id."`
-	Deny       denyCmd       `cmd:"" help:"As staff: deny it."`
+	Deny       denyCmd       `cmd:"" help:"As staff: deny that somebody is who they say."`
 	Enrol      enrolCmd      `cmd:"" help:"As staff: put approved people on the ledger, which gives them their coins."`
 	Freeze     freezeUserCmd `cmd:"" help:"As staff: freeze a person's account."`
-	Unfreeze   unfreezeUser  `cmd:"" help:"As staff: end that."`
+	Unfreeze   unfreezeUser  `cmd:"" help:"As staff: end a freeze."`
 	Suspend    suspendCmd    `cmd:"" help:"As staff: let a person no longer log in."`
-	Reactivate reactivateCmd `cmd:"" help:"As staff: end that."`
+	Reactivate reactivateCmd `cmd:"" help:"As staff: end a suspension."`
 	Close      closeCmd      `cmd:"" help:"As staff: close an account for good."`
 }
 

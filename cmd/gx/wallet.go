@@ -17,7 +17,7 @@ type walletCmd struct {
 	Watch    watchCmd       `cmd:"" help:"Show payments as they happen."`
 	Genesis  genesisCmd     `cmd:"" help:"Show the coins that one was given at the beginning."`
 	Freeze   freezeCmd      `cmd:"" help:"As staff: let nothing leave a wallet."`
-	Unfreeze unfreezeCmd    `cmd:"" help:"As staff: end that."`
+	Unfreeze unfreezeCmd    `cmd:"" help:"As staff: end a freeze."`
 	Supply   supplyCmd      `cmd:"" help:"Show how many coins there are, and where."`
 	Treasury treasuryCmd    `cmd:"" help:"Show the treasury of a country."`
 }
