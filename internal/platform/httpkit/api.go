@@ -178,7 +178,34 @@ func detail(d *huma.ErrorDetail) problem.Field {
 	case strings.HasPrefix(d.Message, "required "):
 		return problem.Field{Field: field, Code: requiredCode(field), Message: "is required"}
 	}
-	return problem.Field{Field: field, Code: problem.InvalidCode(field), Message: d.Message}
+	return problem.Field{Field: field, Code: problem.InvalidCode(field), Message: plain(d.Message)}
+}
+
+// phrases are what the framework says, and how it reads behind the name of a field.
+var phrases = []struct{ from, to, end string }{
+	{"expected number >= ", "must be at least ", ""},
+	{"expected number <= ", "must be at most ", ""},
+	{"expected length >= ", "must have at least ", " characters"},
+	{"expected length <= ", "must have at most ", " characters"},
+	{"expected array length >= ", "must have at least ", " entries"},
+	{"expected array length <= ", "must have at most ", " entries"},
+	{"expected value to be one of ", "must be one of ", ""},
+	{"expected value to be ", "must be ", ""},
+	{"expected string to match pattern ", "must match ", ""},
+	{"expected string to be RFC 4122 uuid", "must be a UUID", ""},
+	{"expected string to be RFC 3339 ", "must be an RFC 3339 ", ""},
+	{"expected string to be ", "must be ", ""},
+	{"expected ", "must be of type ", ""},
+}
+
+func plain(message string) string {
+	for _, p := range phrases {
+		if rest, ok := strings.CutPrefix(message, p.from); ok {
+			rest, _, _ = strings.Cut(rest, ": invalid UUID") // what the parser adds is for nobody
+			return p.to + rest + p.end
+		}
+	}
+	return message
 }
 
 // requiredCode is problem.InvalidCode of a field that is missing.

@@ -32,7 +32,8 @@ var compressed = map[string]bool{
 // hold reports whether the answer is to be held back.
 func (w *responseWriter) hold(status int) bool {
 	kind, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
-	return status == http.StatusOK && w.request.Method == http.MethodGet && compressed[kind] && w.Header().Get("Content-Encoding") == ""
+	reads := w.request.Method == http.MethodGet || w.request.Method == http.MethodHead
+	return status == http.StatusOK && reads && compressed[kind] && w.Header().Get("Content-Encoding") == ""
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

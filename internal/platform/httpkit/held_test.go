@@ -62,6 +62,9 @@ func TestETag(t *testing.T) {
 			t.Errorf("%s: %d %v %s", name, w.Code, w.Header(), w.Body)
 		}
 	}
+	if w := ask(h, "HEAD"); w.Code != 200 || w.Header().Get("ETag") != tag {
+		t.Errorf("HEAD: %d %v", w.Code, w.Header())
+	}
 	if w := ask(h, "GET", "If-None-Match", `"x"`); w.Code != 200 || w.Body.Len() == 0 {
 		t.Errorf("another tag: %d", w.Code)
 	}

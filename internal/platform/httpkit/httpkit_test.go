@@ -262,3 +262,18 @@ func FuzzParseTrace(f *testing.F) {
 		}
 	})
 }
+
+func TestFindingsReadWell(t *testing.T) {
+	f := newFixture(t)
+	for body, want := range map[string]string{
+		`{"amount":5}`: "amount: must be of type string", `{"amount":"x"}`: "amount: must match ^[0-9]+$", `{"amount":"5","kind":"C"}`: `kind: must be one of "A, B"`,
+		`{"amount":"5","lines":["a",1]}`: "lines[1]: must be of type string", `{"amount":"5","more":1}`: "more: is not a member of this request",
+	} {
+		if _, p := f.do("POST", "/things/1", body); p.Detail != want {
+			t.Errorf("%s: %s, want %s", body, p.Detail, want)
+		}
+	}
+	if _, p := f.do("POST", "/things/1?limit=0", `{"amount":"5"}`); p.Detail != "limit: must be at least 1" {
+		t.Errorf("limit=0: %s", p.Detail)
+	}
+}

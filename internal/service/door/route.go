@@ -212,7 +212,7 @@ func idempotencyKey(hc huma.Context, rule Idempotency) (string, error) {
 	if key == "" {
 		if rule == KeyRequired {
 			return "", problem.Invalid(http.StatusBadRequest, problem.Field{
-				Field: "Idempotency-Key", Code: "idempotency_key_required", Message: "this header is required"})
+				Field: "Idempotency-Key", Code: "idempotency_key_required", Message: "this header is required: a key of yours for this request, such as a UUID, to be sent again with it"})
 		}
 		return "", nil
 	}
