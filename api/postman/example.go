@@ -43,12 +43,13 @@ func (g *generator) resolve(s schema) schema {
 // values are the members that mean something: what a step before has learnt, or
 // what is right on every system.
 var values = map[string]any{
-	"profileId": "{{profileId}}", "userId": "{{otherProfileId}}", "userIds": "{{otherProfileId}}", "walletId": "{{otherGxId}}", "accountId": "{{otherGxId}}",
+	"profileId": "{{profileId}}", "userId": "{{otherProfileId}}", "userIds": "{{otherProfileId}}", "walletId": "{{otherGxId}}", "accountId": "{{gxId}}",
 	"fromId": "{{gxId}}", "toId": "{{otherGxId}}", "toID": "{{otherGxId}}", "toUserId": "{{otherGxId}}", "borrowerId": "{{gxId}}", "proposerId": "{{gxId}}",
 	"stakeholderIds": "{{gxId}}", "refreshToken": "{{refreshToken}}", "amount": "1000000", "country": "CH", "countryCode": "CH",
 	"orgId": "{{orgId}}", "pendingTxId": "{{pendingTxId}}", "proposalId": "{{proposalId}}", "relationshipId": "{{relationshipId}}", "pool": "CHARITABLE",
 	"recipientID": "{{gxId}}", "fromID": "SYSTEM_CHARITABLE_POOL", "approverGroup": "{{gxId}}", "targetParam": "votingPeriodDays",
-	"commandId": "{{commandId}}", "adminId": "{{adminId}}", "paramId": "poolDisburseMax", "newValue": "1000000",
+	"loanId": "{{loanId}}", "approvalId": "{{approvalId}}", "sessionId": "{{sessionId}}", "id": "{{auditId}}", "offTxId": "{{offTxId}}", "recoveryId": "{{recoveryId}}", "balance": "500000000", "address": "{{otherGxId}}",
+	"commandId": "{{commandId}}", "adminId": "{{colleagueId}}", "paramId": "poolDisburseMax", "newValue": "1000000",
 	"reason": "Because the collection asks for everything once.", "email": "somebody.{{$randomUUID}}@example.org", "username": "u{{$timestamp}}",
 }
 

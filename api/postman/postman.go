@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -218,6 +219,9 @@ func (g *generator) rest(service string) item {
 		s := step{operation: id, as: customer, tests: []string{known}}
 		if strings.HasPrefix(o.path, "/api/v1/admin/") || slices.Contains(byStaff, id) {
 			s.as = staff
+		}
+		if o.method == http.MethodGet && !slices.Contains(absent, id) {
+			s.status = http.StatusOK
 		}
 		i := g.item(o, s)
 		if o.streams() {
