@@ -121,7 +121,7 @@ func (b *backend) look(to []byte) (n int, err error) {
 
 // patience is how long an answer may take before the server is asked whether it
 // waits for a lock.
-const patience = 20 * time.Millisecond // real
+const patience = 4 * time.Millisecond // real
 
 // answer awaits, in real time, an answer that is due. There is none when over says
 // so or the server waits for a lock.

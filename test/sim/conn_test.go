@@ -49,10 +49,10 @@ type conn struct {
 
 // dial connects a process in a role of the database.
 func (p *process) dial(ctx context.Context, role string) (net.Conn, error) {
-	if err := p.gate(ctx); err != nil {
+	c := &conn{p: p, random: p.source(role), news: make(chan struct{}, 1)}
+	if err := p.gate(ctx, time.Duration(c.random.IntN(int(2*time.Millisecond)))); err != nil {
 		return nil, err
 	}
-	c := &conn{p: p, random: p.source(role), news: make(chan struct{}, 1)}
 	if !p.adopt(c) {
 		return nil, net.ErrClosed
 	}

@@ -70,6 +70,7 @@ func (w *world) spawn(role string, n, life int) *process {
 	}
 	p.ctx, p.cancel = context.WithCancel(w.ctx)
 	p.parts.Go(func() {
+		p.wait(p.moment())
 		if err := p.run(); err != nil && p.ctx.Err() == nil {
 			w.log("%s ends: %v", p.name, err)
 			p.die()
@@ -84,8 +85,18 @@ func (p *process) run() error {
 	return start()
 }
 
+// moment is a short time. Of what happens at the same simulated time the order is
+// not that of the seed.
+func (p *process) moment() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Duration(p.random.IntN(int(2 * time.Millisecond)))
+}
+
 func (p *process) part(run func(context.Context) error) {
+	d := p.moment()
 	p.parts.Go(func() {
+		p.wait(d)
 		if err := run(p.ctx); err != nil && p.ctx.Err() == nil {
 			p.world.log("%s: a part ends: %v", p.name, err)
 			p.die()
@@ -263,9 +274,9 @@ func (p *process) pass(delay time.Duration, c *conn) error {
 }
 
 // gate is the way to a new connection.
-func (p *process) gate(ctx context.Context) error {
-	for {
-		if err := p.pass(time.Millisecond, nil); err != nil {
+func (p *process) gate(ctx context.Context, delay time.Duration) error {
+	for ; ; delay = 0 {
+		if err := p.pass(delay, nil); err != nil {
 			return err
 		}
 		p.mu.Lock()

@@ -32,6 +32,9 @@ import (
 func TestMain(m *testing.M) {
 	runtime.GOMAXPROCS(1)
 	debug.SetTraceback("all") // of a simulation that hangs
+	// Between simulations only: the collector stops goroutines where it likes.
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(2 << 30)
 	os.Exit(m.Run())
 }
 
@@ -92,6 +95,7 @@ const stuck = 5 * time.Minute
 // simulate runs one seed and checks the invariants.
 func simulate(t *testing.T, s *stage, seed uint64) (sum summary) {
 	s.reset(t)
+	runtime.GC()
 	watchdog := time.AfterFunc(stuck, func() { panic(fmt.Sprintf("seed %d: the simulation hangs", seed)) })
 	defer watchdog.Stop()
 	var w *world
@@ -120,6 +124,9 @@ func simulate(t *testing.T, s *stage, seed uint64) (sum summary) {
 	}
 	return sum
 }
+
+// ghosts is how long the driver may be busy with connections of the dead.
+const ghosts = 20 * time.Second // simulated
 
 // play lets people pay while everything goes wrong, and returns what they wanted
 // when everything has come to its end.
@@ -160,6 +167,7 @@ func (w *world) play(t *testing.T) []invariant.Payment {
 	w.settle(t)
 	stop()
 	processes.Wait()
+	pause(context.Background(), ghosts)
 	return all
 }
 
