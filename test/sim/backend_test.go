@@ -123,6 +123,18 @@ func (b *backend) look(to []byte) (n int, err error) {
 // waits for a lock.
 const patience = 4 * time.Millisecond // real
 
+// wait reads what comes soon, in real time.
+func (b *backend) wait(to []byte) (int, error) {
+	if err := b.SetReadDeadline(time.Now().Add(10 * patience)); err != nil {
+		return 0, err
+	}
+	n, err := b.Read(to)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	return n, err
+}
+
 // answer awaits, in real time, an answer that is due. There is none when over says
 // so or the server waits for a lock.
 func (s *stage) answer(b *backend, to []byte, over func() bool) (n int, err error) {

@@ -43,13 +43,15 @@ type conn struct {
 	tracker  wire.Tracker // of what is written, not all of which comes through
 	deadline time.Time    // of reads
 	closed   bool
-	news     chan struct{} // something of the above has changed
-	doomed   bool          // the process dies as soon as the server has answered
+	channels map[string]int // that it listens on: how many notifications were looked for
+	notified []string       // channels, in the transaction
+	news     chan struct{}  // something of the above has changed
+	doomed   bool           // the process dies as soon as the server has answered
 }
 
 // dial connects a process in a role of the database.
 func (p *process) dial(ctx context.Context, role string) (net.Conn, error) {
-	c := &conn{p: p, random: p.source(role), news: make(chan struct{}, 1)}
+	c := &conn{p: p, random: p.source(role), channels: map[string]int{}, news: make(chan struct{}, 1)}
 	if err := p.gate(ctx, time.Duration(c.random.IntN(int(2*time.Millisecond)))); err != nil {
 		return nil, err
 	}
@@ -66,6 +68,14 @@ func (c *conn) Write(b []byte) (int, error) {
 	work := commit && slices.ContainsFunc(c.tracker.Transaction(), func(sql string) bool {
 		return strings.Contains(sql, "INSERT INTO") || strings.Contains(sql, "app.batches")
 	})
+	for _, sql := range statements {
+		if channel, ok := strings.CutPrefix(sql, "LISTEN "); ok {
+			c.channels[channel] = c.p.world.notifications(channel)
+		}
+		if strings.Contains(sql, "pg_notify(") {
+			c.notified = append(c.notified, c.p.world.listened(sql+string(b))...)
+		}
+	}
 	c.mu.Unlock()
 	if work {
 		c.p.atCommit()
@@ -92,6 +102,12 @@ func (c *conn) Write(b []byte) (int, error) {
 	if slices.ContainsFunc(statements, tellsTime) {
 		c.p.world.tick()
 	}
+	c.mu.Lock()
+	if commit || len(c.tracker.Transaction()) == 1 {
+		c.p.world.notify(c.notified)
+		c.notified = nil
+	}
+	c.mu.Unlock()
 	if err := c.send(b); err != nil {
 		return 0, err
 	}
@@ -158,7 +174,7 @@ func (c *conn) begin(packet []byte) error {
 func (c *conn) drain() {
 	b := make([]byte, 1<<16)
 	for c.waiting() {
-		if n, err := c.hear(b, true); n == 0 || err != nil {
+		if n, err := c.hear(b, true, false); n == 0 || err != nil {
 			return
 		}
 	}
@@ -196,7 +212,7 @@ func (c *conn) Read(b []byte) (int, error) {
 			return 0, net.ErrClosed
 		}
 		due := c.waiting()
-		if n, err := c.hear(b, due); n > 0 || err != nil {
+		if n, err := c.hear(b, due, c.told()); n > 0 || err != nil {
 			return n, err
 		}
 		wait := idleLook
@@ -207,8 +223,21 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 }
 
-// hear reads what the server has said or, when an answer is due, is about to say.
-func (c *conn) hear(b []byte, due bool) (n int, err error) {
+// told reports whether notifications must be on their way.
+func (c *conn) told() (yes bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for channel, looked := range c.channels {
+		now := c.p.world.notifications(channel)
+		yes = yes || now > looked
+		c.channels[channel] = now
+	}
+	return yes
+}
+
+// hear reads what the server has said or, when an answer is due or a notification
+// was told, is about to say.
+func (c *conn) hear(b []byte, due, told bool) (n int, err error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
 	c.mu.Lock()
@@ -221,6 +250,8 @@ func (c *conn) hear(b []byte, due bool) (n int, err error) {
 		return n, nil
 	case due:
 		n, err = c.p.world.stage.answer(backend, b, func() bool { return c.over() != nil })
+	case told:
+		n, err = backend.wait(b)
 	default:
 		n, err = backend.look(b)
 	}

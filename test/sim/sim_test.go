@@ -165,6 +165,7 @@ func (w *world) play(t *testing.T) []invariant.Payment {
 	w.log("calm")
 	load.Wait()
 	w.settle(t)
+	w.end()
 	stop()
 	processes.Wait()
 	pause(context.Background(), ghosts)

@@ -45,10 +45,12 @@ type world struct {
 	lines     []string
 	trace     uint64
 	writes    int
+	over      bool           // everything has its end
+	told      map[string]int // notifications, by channel
 }
 
 func newWorld(s *stage, seed uint64) *world {
-	return &world{stage: s, seed: seed, processes: map[string]*process{}, begin: time.Now(), random: rand.New(rand.NewPCG(seed, 0))}
+	return &world{stage: s, seed: seed, processes: map[string]*process{}, told: map[string]int{}, begin: time.Now(), random: rand.New(rand.NewPCG(seed, 0))}
 }
 
 // source returns random numbers that depend on the seed and on what they are for.
@@ -77,6 +79,36 @@ func (w *world) tick() {
 	}
 	if _, err := w.stage.control.ask("SELECT setval('sim.clock', %d)", now.UnixMicro()); err != nil {
 		panic(err)
+	}
+}
+
+// notifications returns how many there were on a channel, which somebody listens on.
+func (w *world) notifications(channel string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.told[channel]
+	w.told[channel] = n
+	return n
+}
+
+// listened returns the channels that somebody has listened on and that are named in text.
+func (w *world) listened(text string) (channels []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for channel := range w.told {
+		if strings.Contains(text, channel) {
+			channels = append(channels, channel)
+		}
+	}
+	return channels
+}
+
+// notify counts a notification on each channel.
+func (w *world) notify(channels []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, channel := range channels {
+		w.told[channel]++
 	}
 }
 
@@ -121,9 +153,19 @@ func (w *world) saw(p *process, statements []string, f fate) {
 	h := fnv.New64a()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.over {
+		return
+	}
 	w.writes++
 	fmt.Fprint(h, w.trace, time.Since(w.begin), p.name, len(statements), f.kind)
 	w.trace = h.Sum64()
+}
+
+// end ends the trace: all processes die at one moment.
+func (w *world) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
 }
 
 func brief(statements []string) string {
