@@ -1997,6 +1997,26 @@ type MultiSigOperation string
 // MultiSigStatus defines model for MultiSig.Status.
 type MultiSigStatus string
 
+// NationalTreasury defines model for NationalTreasury.
+type NationalTreasury struct {
+	AccountID string `json:"accountId"`
+
+	// Balance Qirat
+	Balance string `json:"balance"`
+
+	// BalanceGX The balance in GX, for people
+	BalanceGX string `json:"balanceGx"`
+
+	// CountryCode Examples: CH
+	CountryCode string `json:"countryCode"`
+
+	// OrgID The government organization that controls it
+	OrgID string `json:"orgId,omitempty,omitzero"`
+
+	// Status Examples: ACTIVE
+	Status string `json:"status"`
+}
+
 // Organization defines model for Organization.
 type Organization struct {
 	// AccountType Same as orgType
@@ -2331,6 +2351,12 @@ type ProposeRequest struct {
 
 // ProposeRequestOrgType The words in lower case are aliases
 type ProposeRequestOrgType string
+
+// PublicStatusResponse defines model for PublicStatusResponse.
+type PublicStatusResponse struct {
+	// Open What changes the ledger is accepted: the system has begun and is not paused
+	Open bool `json:"open"`
+}
 
 // Quote defines model for Quote.
 type Quote struct {
@@ -3016,6 +3042,12 @@ type TransferQuoteRequest struct {
 	ToID   string `json:"toID"`
 }
 
+// TreasuriesResponse defines model for TreasuriesResponse.
+type TreasuriesResponse struct {
+	// Data By country
+	Data []NationalTreasury `json:"data"`
+}
+
 // Treasury defines model for Treasury.
 type Treasury struct {
 	AccountID string `json:"accountId"`
@@ -3632,6 +3664,15 @@ func (c *Client) GetAuditEntry(ctx context.Context, id string, options ...Option
 	}, options)
 }
 
+// ChangeStaffPasswordAlias: Change your password: alias of password/change (POST /api/v1/admin/auth/change-password).
+func (c *Client) ChangeStaffPasswordAlias(ctx context.Context, body AdminPasswordRequest, options ...Option) (PasswordResponse, error) {
+	return call[PasswordResponse](ctx, c, request{
+		service: "admin", method: http.MethodPost, public: false,
+		path: "/api/v1/admin/auth/change-password",
+		body: body,
+	}, options)
+}
+
 // AcceptInvitation: Set the password of a new account (POST /api/v1/admin/auth/invitation).
 func (c *Client) AcceptInvitation(ctx context.Context, body AcceptRequest, options ...Option) (Done, error) {
 	return call[Done](ctx, c, request{
@@ -3743,6 +3784,14 @@ func (c *Client) StaffRefresh(ctx context.Context, body RefreshRequest, options 
 		service: "admin", method: http.MethodPost, public: true,
 		path: "/api/v1/admin/auth/refresh",
 		body: body,
+	}, options)
+}
+
+// RevokeStaffSessions: End your other sessions: alias of logout-all (DELETE /api/v1/admin/auth/sessions).
+func (c *Client) RevokeStaffSessions(ctx context.Context, options ...Option) (AdminLogoutAllResponse, error) {
+	return call[AdminLogoutAllResponse](ctx, c, request{
+		service: "admin", method: http.MethodDelete, public: false,
+		path: "/api/v1/admin/auth/sessions",
 	}, options)
 }
 
@@ -3877,6 +3926,14 @@ func (c *Client) GetSystemStatus(ctx context.Context, options ...Option) (Status
 	return call[StatusResponse](ctx, c, request{
 		service: "admin", method: http.MethodGet, public: false,
 		path: "/api/v1/admin/system/status",
+	}, options)
+}
+
+// ListTreasuries: The national treasuries that there are (GET /api/v1/admin/treasury).
+func (c *Client) ListTreasuries(ctx context.Context, options ...Option) (TreasuriesResponse, error) {
+	return call[TreasuriesResponse](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: false,
+		path: "/api/v1/admin/treasury",
 	}, options)
 }
 
@@ -4605,6 +4662,14 @@ func (c *Client) RejectRelationship(ctx context.Context, relationshipID string, 
 		service: "identity", method: http.MethodPost, public: false,
 		path: path("/api/v1/relationships/%s/reject", relationshipID),
 		body: body,
+	}, options)
+}
+
+// GetStatus: Whether payments are possible at the moment (GET /api/v1/status).
+func (c *Client) GetStatus(ctx context.Context, options ...Option) (PublicStatusResponse, error) {
+	return call[PublicStatusResponse](ctx, c, request{
+		service: "admin", method: http.MethodGet, public: true,
+		path: "/api/v1/status",
 	}, options)
 }
 

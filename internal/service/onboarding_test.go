@@ -13,6 +13,7 @@ import (
 	"gxcoin.money/gx/protocol/account"
 	"gxcoin.money/gx/protocol/command"
 	"gxcoin.money/gx/protocol/gxid"
+	"gxcoin.money/gx/protocol/qirat"
 )
 
 func registration(change ...string) map[string]any {
@@ -345,6 +346,30 @@ func TestOperationalRoutes(t *testing.T) {
 	}
 	if c := s.call("identity", "GET", "/countries", "", nil).want(t, 200, ""); len(c.at("countries").([]any)) != 234 || !strings.HasPrefix(c.header.Get("Cache-Control"), "public") {
 		t.Errorf("countries %.100s", c.raw)
+	}
+}
+
+// Everybody sees whether the system is open; staff see the treasuries.
+func TestStatusAndTreasuries(t *testing.T) {
+	s := newSystem(t)
+	open := func() any { return s.call("admin", "GET", "/status", "", nil).want(t, 200, "").at("open") }
+	if open() != false {
+		t.Error("open before it has begun")
+	}
+	s.open()
+	if open() != true {
+		t.Error("not open")
+	}
+	s.exec(`UPDATE read.system_status SET paused = true`)
+	if open() != false {
+		t.Error("open while it is paused")
+	}
+	_, auditor := s.staff(door.Auditor)
+	s.account(account.TreasuryOf("CH"), account.Treasury, "CH", 7*qirat.PerGX)
+	s.exec(`INSERT INTO read.treasuries (country_code, account_id, status) VALUES ('CH', $1, 'LOCKED')`, account.TreasuryOf("CH"))
+	a := s.admin("GET", "/treasury", auditor, nil).want(t, 200, "")
+	if data := a.at("data").([]any); len(data) != 1 || data[0].(map[string]any)["balance"] != "7000000" || data[0].(map[string]any)["status"] != "LOCKED" {
+		t.Errorf("treasuries %s", a.raw)
 	}
 }
 

@@ -7,6 +7,7 @@ package admin
 
 import (
 	"net/http"
+	"time"
 
 	"gxcoin.money/gx/internal/platform/httpkit"
 	"gxcoin.money/gx/internal/service/door"
@@ -40,6 +41,10 @@ func Register(d *door.Door) {
 		Policy: staff(door.SystemBootstrap), Idempotency: door.KeyRequired, Status: http.StatusAccepted}, s.bootstrap)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/admin/system/status", ID: "getSystemStatus", Summary: "Whether the system is open",
 		Policy: staff(door.SystemStatusRead)}, s.status)
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/status", ID: "getStatus", Summary: "Whether payments are possible at the moment",
+		Policy: public, Cache: door.CachePublic(5 * time.Second)}, s.publicStatus)
+	door.Register(d, door.Route{Method: http.MethodGet, Path: "/admin/treasury", ID: "listTreasuries", Summary: "The national treasuries that there are",
+		Policy: staff(door.TreasuryView)}, s.treasuries)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/admin/parameters", ID: "listParameters", Summary: "The parameters in force",
 		Policy: staff(door.ConfigView), Cache: door.CachePrivate}, s.parameters)
 	door.Register(d, door.Route{Method: http.MethodGet, Path: "/admin/parameters/{paramId}", ID: "getParameter", Summary: "A parameter in force",
@@ -106,11 +111,15 @@ func (s admin) own() {
 	}
 	door.Register(s.Door, post("/logout", "staffLogout", "End your session"), s.logout)
 	door.Register(s.Door, post("/logout-all", "staffLogoutAll", "End your other sessions"), s.logoutAll)
+	everywhere := post("/sessions", "revokeStaffSessions", "End your other sessions: alias of logout-all")
+	everywhere.Method = http.MethodDelete
+	door.Register(s.Door, everywhere, s.logoutAll)
 	door.Register(s.Door, get("/sessions", "listStaffSessions", "Your sessions"), s.sessions)
 	revoke := post("/sessions/{sessionId}", "revokeStaffSession", "End another session of yours")
 	revoke.Method = http.MethodDelete
 	door.Register(s.Door, revoke, s.revokeSession)
 	door.Register(s.Door, post("/password/change", "changeStaffPassword", "Change your password"), s.changePassword)
+	door.Register(s.Door, post("/change-password", "changeStaffPasswordAlias", "Change your password: alias of password/change"), s.changePassword)
 	door.Register(s.Door, get("/profile", "getStaffProfile", "Your account and what you may do"), s.profile)
 	door.Register(s.Door, post("/mfa/setup", "setupMfa", "Begin to enrol a second factor"), s.setupMFA)
 	door.Register(s.Door, post("/mfa/enable", "enableMfa", "Enable the second factor with its first code"), s.enableMFA)

@@ -85,6 +85,48 @@ func (s admin) status(ctx context.Context, _ *struct{}) (*statusOutput, error) {
 	return &out, nil
 }
 
+type publicStatusOutput struct {
+	Body struct {
+		Open bool `json:"open" doc:"What changes the ledger is accepted: the system has begun and is not paused"`
+	}
+}
+
+func (s admin) publicStatus(ctx context.Context, _ *struct{}) (*publicStatusOutput, error) {
+	st, err := readmodel.SystemStatus(ctx, s.Pool)
+	var out publicStatusOutput
+	out.Body.Open = st.Bootstrapped && !st.Paused
+	return &out, err
+}
+
+// NationalTreasury is a national treasury as staff see it.
+type NationalTreasury struct {
+	CountryCode string `json:"countryCode" example:"CH"`
+	AccountID   string `json:"accountId"`
+	Status      string `json:"status" example:"ACTIVE"`
+	OrgID       string `json:"orgId,omitzero" doc:"The government organization that controls it"`
+	Balance     string `json:"balance" doc:"Qirat"`
+	BalanceGx   string `json:"balanceGx" doc:"The balance in GX, for people"`
+}
+
+type treasuriesOutput struct {
+	Body struct {
+		Data []NationalTreasury `json:"data" doc:"By country"`
+	}
+}
+
+func (s admin) treasuries(ctx context.Context, _ *struct{}) (*treasuriesOutput, error) {
+	all, err := readmodel.Treasuries(ctx, s.Pool)
+	var out treasuriesOutput
+	out.Body.Data = make([]NationalTreasury, len(all))
+	for i, t := range all {
+		out.Body.Data[i] = NationalTreasury{CountryCode: t.CountryCode, AccountID: t.AccountID, Status: t.Status, Balance: t.Balance.String(), BalanceGx: t.Balance.GX()}
+		if t.OrgID != nil {
+			out.Body.Data[i].OrgID = *t.OrgID
+		}
+	}
+	return &out, err
+}
+
 // Parameter is a system parameter, in the old form and the new.
 type Parameter struct {
 	ParamID     string    `json:"paramId" example:"fee.p2p.local.low"`
