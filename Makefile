@@ -77,7 +77,7 @@ fabric-test: fabric-tools ## Test the ledger on real Fabric networks; SKIPPED, l
 
 .PHONY: fabric-bench
 fabric-bench: fabric-tools ## Measure the ring on a Fabric network beside a bare client
-	GX_TEST_BENCH=1 $(GO) test -count=1 -v -timeout=30m ./test/bench
+	GOGC=200 GX_TEST_BENCH=1 $(GO) test -count=1 -v -timeout=30m ./test/bench
 
 .PHONY: lint
 lint: ## Check format, vet and the house rules

@@ -41,7 +41,8 @@ type ring struct {
 	service  *pgxpool.Pool
 	box      *outbox.Outbox
 	watcher  *readmodel.Watcher
-	people   []string // accounts with money
+	people   []string        // accounts with money
+	backends map[int]float64 // of PostgreSQL: seconds of CPU when last seen
 }
 
 func newRing(t testing.TB, n *fabrictest.Network) *ring {
@@ -50,7 +51,7 @@ func newRing(t testing.TB, n *fabrictest.Network) *ring {
 	r := &ring{
 		t: t, network: n, registry: prometheus.NewRegistry(),
 		owner: db.Pool(t, ""), submits: db.Pool(t, "gx_submitter"), service: db.Pool(t, "gx_service"),
-		box: outbox.New(outbox.Options{}), watcher: new(readmodel.Watcher),
+		box: outbox.New(outbox.Options{}), watcher: new(readmodel.Watcher), backends: map[int]float64{},
 	}
 	var err error
 	if r.ledger, err = fabric.New(n.Client(), fabric.Options{Registerer: r.registry}); err != nil {

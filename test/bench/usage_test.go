@@ -97,7 +97,7 @@ func cpuOf(proc string) (seconds float64, err error) {
 }
 
 // cpu returns the seconds of this process, which is the ring and its clients,
-// and of its connections to PostgreSQL.
+// and of its connections to PostgreSQL, those that have ended included.
 func (r *ring) cpu() map[string]float64 {
 	r.t.Helper()
 	out := cpu(r.t, r.network)
@@ -115,8 +115,11 @@ func (r *ring) cpu() map[string]float64 {
 	}
 	for _, pid := range pids {
 		if seconds, err := cpuOf(filepath.Join("/proc", strconv.Itoa(pid))); err == nil { // else it has ended
-			out["post"] += seconds
+			r.backends[pid] = seconds
 		}
+	}
+	for _, seconds := range r.backends {
+		out["post"] += seconds
 	}
 	return out
 }

@@ -22,10 +22,10 @@ const (
 	watchEvery = 200 * time.Millisecond
 	maxLogSize = 64 << 20 // of a node; a larger log is put aside at the next start
 
-	// A node makes much garbage and holds little: it collects at five times what
-	// it holds, up to a limit.
-	gogc        = "400"
-	memoryLimit = "2GiB"
+	// A node makes much garbage and holds little: it collects at three times what
+	// it holds, and more often near a limit.
+	gogc        = "200"
+	memoryLimit = "1GiB"
 )
 
 // Run runs the network until ctx ends, which stops it, or until it can't be
