@@ -18,6 +18,7 @@ type systemCmd struct {
 	Disburse   disburseCmd         `cmd:"" help:"Pay from a pool, without a fee."`
 	Move       moveCmd             `cmd:"" help:"Move money to or from a system account or a treasury, without a fee."`
 	Genesis    repairCmd           `cmd:"" help:"Give a person the coins of the beginning that they lack."`
+	Treasuries treasuriesCmd       `cmd:"" help:"List the national treasuries."`
 	Treasury   handOverCmd         `cmd:"" help:"Hand a national treasury to its government."`
 }
 
@@ -175,6 +176,21 @@ func (c repairCmd) Run(ctx context.Context, p *program) error {
 	return c.order(ctx, p, true, func(gx *client.Client, o ...client.Option) (client.Receipt, error) {
 		return gx.RepairGenesis(ctx, client.GenesisRepairRequest{UserID: c.ID}, o...)
 	})
+}
+
+type treasuriesCmd struct {
+	remoteSettings `embed:""`
+}
+
+// Run prints the treasuries.
+func (c treasuriesCmd) Run(ctx context.Context, p *program) error {
+	return view(p, viewSettings{true, c.remoteSettings}, func(gx *client.Client) (client.TreasuriesResponse, error) { return gx.ListTreasuries(ctx) },
+		func(w io.Writer, r client.TreasuriesResponse) {
+			row(w, "COUNTRY", "ACCOUNT", "BALANCE", "STATUS", "CONTROLLED BY")
+			for _, t := range r.Data {
+				row(w, t.CountryCode, t.AccountID, gxOf(t.Balance), t.Status, t.OrgID)
+			}
+		})
 }
 
 type handOverCmd struct {
