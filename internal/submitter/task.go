@@ -50,8 +50,6 @@ func (s *session) runTasks() {
 			return nil
 		}})
 	}
-	tick := time.NewTicker(s.o.Poll)
-	defer tick.Stop()
 	for {
 		for _, t := range tasks {
 			if now := s.o.Clock(); t.last.IsZero() || now.Sub(t.last) >= t.every {
@@ -59,10 +57,8 @@ func (s *session) runTasks() {
 				s.runTask(t, now)
 			}
 		}
-		select {
-		case <-s.ctx.Done():
+		if !sleep(s.ctx, s.o.Poll) {
 			return
-		case <-tick.C:
 		}
 	}
 }

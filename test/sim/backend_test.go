@@ -123,13 +123,17 @@ func (b *backend) look(to []byte) (n int, err error) {
 // waits for a lock.
 const patience = 4 * time.Millisecond // real
 
-// wait reads what comes soon, in real time.
-func (b *backend) wait(to []byte) (int, error) {
+// notifications awaits, in real time, a number of them.
+func (b *backend) notifications(to []byte, want int) (n int, err error) {
 	if err := b.SetReadDeadline(time.Now().Add(10 * patience)); err != nil {
 		return 0, err
 	}
-	n, err := b.Read(to)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	for err == nil && n < len(to) && wire.Notifications(to[:n]) < want {
+		var more int
+		more, err = b.Read(to[n:])
+		n += more
+	}
+	if n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nil
 	}
 	return n, err

@@ -104,8 +104,7 @@ func (c *conn) Write(b []byte) (int, error) {
 	}
 	c.mu.Lock()
 	if commit || len(c.tracker.Transaction()) == 1 {
-		c.p.world.notify(c.notified)
-		c.notified = nil
+		c.notify()
 	}
 	c.mu.Unlock()
 	if err := c.send(b); err != nil {
@@ -117,6 +116,19 @@ func (c *conn) Write(b []byte) (int, error) {
 		return len(b), syscall.ECONNRESET
 	}
 	return len(b), nil
+}
+
+// notify tells those who listen that a transaction notifies them.
+func (c *conn) notify() {
+	slices.Sort(c.notified)
+	c.notified = slices.Compact(c.notified)
+	c.p.world.notify(c.notified)
+	for _, channel := range c.notified {
+		if _, listens := c.channels[channel]; listens {
+			c.channels[channel]++ // its own comes with the answer
+		}
+	}
+	c.notified = nil
 }
 
 // tellsTime reports whether a statement, or a trigger of its table, may ask for the time.
@@ -174,7 +186,7 @@ func (c *conn) begin(packet []byte) error {
 func (c *conn) drain() {
 	b := make([]byte, 1<<16)
 	for c.waiting() {
-		if n, err := c.hear(b, true, false); n == 0 || err != nil {
+		if n, err := c.hear(b, true, 0); n == 0 || err != nil {
 			return
 		}
 	}
@@ -223,21 +235,21 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 }
 
-// told reports whether notifications must be on their way.
-func (c *conn) told() (yes bool) {
+// told returns how many notifications must be on their way.
+func (c *conn) told() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for channel, looked := range c.channels {
 		now := c.p.world.notifications(channel)
-		yes = yes || now > looked
+		n += now - looked
 		c.channels[channel] = now
 	}
-	return yes
+	return n
 }
 
-// hear reads what the server has said or, when an answer is due or a notification
-// was told, is about to say.
-func (c *conn) hear(b []byte, due, told bool) (n int, err error) {
+// hear reads what the server has said or, when an answer is due or notifications
+// were told, is about to say.
+func (c *conn) hear(b []byte, due bool, told int) (n int, err error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
 	c.mu.Lock()
@@ -250,8 +262,8 @@ func (c *conn) hear(b []byte, due, told bool) (n int, err error) {
 		return n, nil
 	case due:
 		n, err = c.p.world.stage.answer(backend, b, func() bool { return c.over() != nil })
-	case told:
-		n, err = backend.wait(b)
+	case told > 0:
+		n, err = backend.notifications(b, told)
 	default:
 		n, err = backend.look(b)
 	}

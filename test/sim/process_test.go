@@ -151,7 +151,7 @@ func (p *process) submit() error {
 	box := outbox.New(outbox.Options{Clock: p.clock})
 	p.part(submitter.New(pool, l, submitter.Options{
 		Outbox: box, Holder: p.name, Clock: p.clock, Random: p.float, Log: p.world.logger(p), Policy: outbox.Policy{BackoffMin: leaseTTL / 10, BackoffMax: leaseTTL},
-		LeaseTTL: leaseTTL, LeaseRetry: leaseTTL / 4, Poll: leaseTTL / 8,
+		LeaseTTL: leaseTTL, LeaseRetry: leaseTTL / 4, Poll: leaseTTL/8 + time.Microsecond, // never when something else is due
 		EndorseTimeout: 3 * leaseTTL, SubmitTimeout: leaseTTL, StatusTimeout: leaseTTL, BreakerWindow: 2 * leaseTTL, BreakerTimeout: leaseTTL,
 	}).Run)
 	return nil

@@ -133,6 +133,17 @@ func (t *Tracker) Received(b []byte) {
 	}
 }
 
+// Notifications counts the notifications in what the server has sent.
+func Notifications(b []byte) (n int) {
+	for len(b) >= 5 {
+		if b[0] == 'A' {
+			n++
+		}
+		b = b[min(len(b), 1+int(binary.BigEndian.Uint32(b[1:]))):]
+	}
+	return n
+}
+
 // Waiting reports whether the server owes an answer.
 func (t *Tracker) Waiting() bool { return t.due > 0 || t.single > 0 }
 

@@ -19,6 +19,7 @@ type tapped struct {
 	mu         sync.Mutex
 	tracker    wire.Tracker
 	statements []string
+	received   []byte
 }
 
 func (c *tapped) Write(b []byte) (int, error) {
@@ -36,6 +37,7 @@ func (c *tapped) Read(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tracker.Received(b[:n])
+	c.received = append(c.received, b[:n]...)
 	return n, err
 }
 
@@ -93,5 +95,14 @@ func TestTracker(t *testing.T) {
 	}
 	if tx := tap.tracker.Transaction(); len(tx) != 1 {
 		t.Errorf("the transaction of a statement alone: %q", tx)
+	}
+	if _, err := conn.Exec(ctx, "LISTEN gx_test"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(ctx, "SELECT pg_notify('gx_test', n::text) FROM generate_series(1, 2) AS n"); err != nil {
+		t.Fatal(err)
+	}
+	if n := wire.Notifications(tap.received); n != 2 {
+		t.Errorf("%d notifications, want 2", n)
 	}
 }
