@@ -91,7 +91,8 @@ const (
 )
 
 // do runs a step, with those of other batches that arrive meanwhile: what fails
-// one of them is a surprise to the leader anyway.
+// one of them is a surprise to the leader anyway. When ctx ends first the step
+// may still be at work, which the term makes harmless.
 func (l *Leader) do(ctx context.Context, doing string, s step) error {
 	l.begin.Do(func() { l.steps = coalesce.New(coalesce.Options{Max: maxSteps, Timeout: stepTimeout}, l.run) })
 	if _, err := l.steps.Do(ctx, s); err != nil {
@@ -132,14 +133,18 @@ const claimQuery = `
 
 // Claim locks up to n commands that are PENDING, those accepted first before
 // others, and returns them in no order.
-func (l *Leader) Claim(ctx context.Context, n int) (list []Waiting, err error) {
-	err = l.do(ctx, "claim", step{lazy: true, queue: func(q *pgx.Batch) {
+func (l *Leader) Claim(ctx context.Context, n int) ([]Waiting, error) {
+	var list []Waiting
+	err := l.do(ctx, "claim", step{lazy: true, queue: func(q *pgx.Batch) {
 		q.Queue(claimQuery, n).Query(func(rows pgx.Rows) (err error) {
 			list, err = pgx.CollectRows(rows, scanWaiting)
 			return err
 		})
 	}})
-	return list, err
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 // Pending reports whether Claim would find a command.
@@ -170,9 +175,9 @@ type Prepared struct {
 
 // Prepare records that an attempt of b begins and returns its commands, in order. A batch that its worker does not live to store counts as
 // an attempt that ended in a Fault.
-func (l *Leader) Prepare(ctx context.Context, b Batch) (commands []Prepared, err error) {
-	commands = make([]Prepared, 0, len(b.Commands))
-	err = l.do(ctx, "prepare a batch", step{lazy: true, queue: func(q *pgx.Batch) {
+func (l *Leader) Prepare(ctx context.Context, b Batch) ([]Prepared, error) {
+	commands := make([]Prepared, 0, len(b.Commands))
+	err := l.do(ctx, "prepare a batch", step{lazy: true, queue: func(q *pgx.Batch) {
 		if len(b.Retrying) > 0 {
 			q.Queue(`UPDATE app.commands_open SET state = 'LOCKED' WHERE id = ANY ($1) AND state || '' = 'RETRY'`, b.Retrying)
 		}
@@ -185,7 +190,10 @@ func (l *Leader) Prepare(ctx context.Context, b Batch) (commands []Prepared, err
 			return exactly(len(b.Commands), len(commands), "locked commands of a batch")
 		})
 	}})
-	return commands, err
+	if err != nil {
+		return nil, err
+	}
+	return commands, nil
 }
 
 // Transaction is the ledger transaction of a batch.

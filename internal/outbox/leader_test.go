@@ -178,6 +178,41 @@ func TestStepsTogether(t *testing.T) {
 	}
 }
 
+// Whoever gives up has nothing, whatever becomes of the step.
+func TestGivenUp(t *testing.T) {
+	r := newRig(t)
+	l := r.leader(uuid.New())
+	r.accept(1)
+	other := r.begin(r.owner)
+	if _, err := other.Exec(t.Context(), "SELECT FROM app.leases FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	type claimed struct {
+		list []Waiting
+		err  error
+	}
+	done := make(chan claimed)
+	go func() {
+		list, err := l.Claim(ctx, 1)
+		done <- claimed{list, err}
+	}()
+	for r.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 0 {
+	}
+	cancel()
+	if got := <-done; got.list != nil || !errors.Is(got.err, context.Canceled) {
+		t.Errorf("given up: %+v", got)
+	}
+	r.ok(other.Rollback(t.Context()))
+	if got := r.claim(l, 1); len(got) != 0 { // after the step before it
+		t.Errorf("claimed twice: %v", got)
+	}
+	r.ok(l.Withdraw(t.Context()))
+	if got := r.claim(l, 1); len(got) != 1 {
+		t.Error("what was given up is lost")
+	}
+}
+
 // Commands change state along the arrows only: whatever is not LOCKED, or in
 // RETRY when it is prepared, is a surprise that changes nothing.
 func TestStateMachine(t *testing.T) {
