@@ -20,7 +20,7 @@ type Stats struct {
 	OldestUnknown *time.Time // of the first of those batches
 
 	Partitions     int        // of what is finished
-	OldestFinished *time.Time // acceptance of the first command that is finished and kept
+	OldestFinished *time.Time // end of the first accepted of those that are finished and kept
 }
 
 // Depth is the number of commands that are not finished.
@@ -49,7 +49,7 @@ func ReadStats(ctx context.Context, db postgres.DB) (s Stats, err error) {
 		             (SELECT created_at FROM app.commands WHERE state IN ('LOCKED', 'RETRY') ORDER BY position LIMIT 1)),
 		       (SELECT min(created_at) FROM app.batches WHERE state = 'ENDORSED'),
 		       (SELECT count(*) FROM pg_inherits WHERE inhparent IN ('app.commands_finished'::regclass, 'app.batches_settled'::regclass)),
-		       (SELECT created_at FROM app.commands WHERE state IN ('COMMITTED', 'REJECTED', 'CANCELLED') ORDER BY id LIMIT 1)`).Scan(
+		       (SELECT completed_at FROM app.commands WHERE state IN ('COMMITTED', 'REJECTED', 'CANCELLED') ORDER BY id LIMIT 1)`).Scan(
 		&s.Pending, &s.Locked, &s.Retry, &s.Dead, &s.Unknown, &s.OldestOpen, &s.OldestUnknown, &s.Partitions, &s.OldestFinished)
 	if err != nil {
 		return Stats{}, fmt.Errorf("outbox: count the queue: %w", err)

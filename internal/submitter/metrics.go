@@ -61,7 +61,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		parts: f.NewGauge(prometheus.GaugeOpts{Name: "outbox_partitions",
 			Help: "Partitions of finished commands and settled batches."}),
 		finished: f.NewGauge(prometheus.GaugeOpts{Name: "outbox_oldest_finished_seconds",
-			Help: "Age of the first finished command that is kept; 0 when there is none."}),
+			Help: "Time since the end of the first finished command that is kept; 0 when there is none."}),
 	}
 }
 
