@@ -47,7 +47,8 @@ func number(name string, otherwise uint64) uint64 {
 }
 
 // TestSimulation runs one seed after the other. GX_SIM_SEED is the first,
-// GX_SIM_SEEDS how many, GX_SIM_TIME the time after which none is begun.
+// GX_SIM_SEEDS how many, GX_SIM_TIME the time after which none is begun. With
+// GX_SIM_TRACE every message is logged.
 func TestSimulation(t *testing.T) {
 	first, seeds := number("GX_SIM_SEED", 1), number("GX_SIM_SEEDS", 1000)
 	limit, err := time.ParseDuration(os.Getenv("GX_SIM_TIME"))
@@ -59,7 +60,7 @@ func TestSimulation(t *testing.T) {
 	}
 	s := newStage(t, 5)
 	begin := time.Now()
-	var sum summary
+	sum := summary{first: first}
 	for seed := first; seed < first+seeds && time.Since(begin) < limit; seed++ {
 		if ok := t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { sum.add(simulate(t, s, seed)) }); !ok {
 			sum.failed = append(sum.failed, seed)
@@ -73,6 +74,7 @@ func TestSimulation(t *testing.T) {
 }
 
 type summary struct {
+	first                                   uint64
 	seeds, payments, applied, lives, writes int
 	simulated                               time.Duration
 	failed                                  []uint64
@@ -85,8 +87,8 @@ func (s *summary) add(o summary) {
 }
 
 func (s *summary) report(t *testing.T, took time.Duration) {
-	report.Line(t, "%d seeds in %.0f s: %.1f seeds and %.2f simulated hours a minute; %d payments, %d applied; %d lives of processes, %d messages to the database; failed: %v",
-		s.seeds, took.Seconds(), float64(s.seeds)/took.Minutes(), s.simulated.Hours()/took.Minutes(), s.payments, s.applied, s.lives, s.writes, s.failed)
+	report.Line(t, "%d seeds from %d on in %.0f s: %.1f seeds and %.2f simulated hours a minute; %d payments, %d applied; %d lives of processes, %d messages to the database; failed: %v",
+		s.seeds, s.first, took.Seconds(), float64(s.seeds)/took.Minutes(), s.simulated.Hours()/took.Minutes(), s.payments, s.applied, s.lives, s.writes, s.failed)
 }
 
 // stuck is how much real time a simulation may take.
@@ -211,7 +213,7 @@ func (w *world) trouble(ctx context.Context, r *rand.Rand) {
 		case 9:
 			outage := time.Duration(r.Int64N(int64(4 * leaseTTL)))
 			if r.IntN(8) == 0 {
-				outage = 2 * time.Minute
+				outage = 20 * leaseTTL
 			}
 			w.log("the ledger is away for %s", outage)
 			w.change(func(c *climate) { c.outage = true })
