@@ -62,7 +62,7 @@ type Options struct {
 	EndorseTimeout time.Duration // default 30 s
 	SubmitTimeout  time.Duration // default 10 s
 	StatusTimeout  time.Duration // default 10 s: then the transaction is submitted again; an orderer that dies loses what it had accepted
-	ProbeTimeout   time.Duration // default 2 s: the same when it is doubtful that it was submitted
+	ProbeTimeout   time.Duration // default 1 s: the same when it is doubtful that it was submitted
 
 	BreakerWindow  time.Duration // default 10 s
 	BreakerTimeout time.Duration // default 30 s: from opening to the first probe
@@ -111,7 +111,7 @@ func (o Options) withDefaults() Options {
 	duration(&o.EndorseTimeout, 30*time.Second)
 	duration(&o.SubmitTimeout, 10*time.Second)
 	duration(&o.StatusTimeout, 10*time.Second)
-	duration(&o.ProbeTimeout, 2*time.Second)
+	duration(&o.ProbeTimeout, time.Second)
 	duration(&o.BreakerWindow, 10*time.Second)
 	duration(&o.BreakerTimeout, 30*time.Second)
 	duration(&o.Keep, 7*24*time.Hour)
