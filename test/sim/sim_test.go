@@ -103,15 +103,19 @@ func simulate(t *testing.T, s *stage, seed uint64) (sum summary) {
 	var w *world
 	var payments []invariant.Payment
 	var now time.Time
-	synctest.Test(t, func(t *testing.T) {
+	var unsettled error
+	synctest.Test(t, func(*testing.T) {
 		w = newWorld(s, seed)
-		payments = w.play(t)
+		payments, unsettled = w.play()
 		sum = summary{payments: len(payments), lives: w.lives, writes: w.writes, simulated: time.Since(w.begin)}
 		now = w.now()
-		if usurpers, err := s.control.ask(`SELECT count(*) FROM sim.usurpers`); err != nil || usurpers != "0" {
-			t.Errorf("INV6: %s times somebody has written who did not lead (%v)", usurpers, err)
-		}
 	})
+	if unsettled != nil {
+		t.Errorf("not everything has its end: %v", unsettled)
+	}
+	if usurpers, err := s.control.ask(`SELECT count(*) FROM sim.usurpers`); err != nil || usurpers != "0" {
+		t.Errorf("INV6: %s times somebody has written who did not lead (%v)", usurpers, err)
+	}
 	invariant.Check(t, invariant.System{Pool: s.owner, Now: now})
 	applied, errs := invariant.Payments(t.Context(), s.owner, payments)
 	for _, err := range errs {
@@ -132,7 +136,7 @@ const ghosts = 20 * time.Second // simulated
 
 // play lets people pay while everything goes wrong, and returns what they wanted
 // when everything has come to its end.
-func (w *world) play(t *testing.T) []invariant.Payment {
+func (w *world) play() ([]invariant.Payment, error) {
 	r := w.source("weather", 0, 0)
 	w.climate = climate{slow: 20 + r.IntN(400), stall: 2000 + r.IntN(4000), death: 400 + r.IntN(4000), loss: 400 + r.IntN(4000), lies: 4 + r.IntN(40)}
 	ctx, stop := context.WithCancel(context.Background())
@@ -166,12 +170,12 @@ func (w *world) play(t *testing.T) []invariant.Payment {
 	w.change(func(c *climate) { *c = climate{calm: true} })
 	w.log("calm")
 	load.Wait()
-	w.settle(t)
+	err := w.settle()
 	w.end()
 	stop()
 	processes.Wait()
 	pause(context.Background(), ghosts)
-	return all
+	return all, err
 }
 
 // trouble lets things happen to processes until ctx ends.
@@ -281,25 +285,21 @@ func (w *world) pay(ctx context.Context, n, count int) []invariant.Payment {
 	return list
 }
 
-// settle waits until every command has its end and is projected.
-func (w *world) settle(t *testing.T) {
-	open := func() string {
-		n, err := w.stage.control.ask(`
-			SELECT (SELECT count(*) FROM app.commands WHERE state IN ('PENDING', 'LOCKED', 'RETRY'))
-				+ (SELECT max(number) FROM ledger.blocks) - (SELECT block FROM read.checkpoint)`)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
+// settle waits until every command has its end and is projected. What fails here
+// is told when the simulation has ended: nothing of the invariants would be otherwise.
+func (w *world) settle() error {
 	const limit = 10 * time.Minute // simulated
 	for begin := time.Now(); ; pause(context.Background(), 200*time.Millisecond) {
-		if open() == "0" {
-			return
+		open, err := w.stage.control.ask(`
+			SELECT coalesce(
+				(SELECT string_agg(id || ' is ' || state || ' ' || error_class || ' ' || error, '; ') FROM app.commands WHERE state IN ('PENDING', 'LOCKED', 'RETRY')),
+				(SELECT 'block ' || block || ' is the last to be projected: ' || state || ' ' || reason FROM read.checkpoint
+					WHERE block < (SELECT max(number) FROM ledger.blocks)))`)
+		if err != nil || open == "" {
+			return err
 		}
 		if time.Since(begin) > limit {
-			t.Errorf("not everything has its end %s after the last trouble", limit)
-			return
+			return fmt.Errorf("%s after the last trouble: %s", limit, open)
 		}
 	}
 }
