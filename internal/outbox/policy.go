@@ -112,8 +112,8 @@ func spread(d time.Duration, random float64) time.Duration {
 	return time.Duration(float64(d) * (1 - jitter + 2*jitter*random))
 }
 
-// longest is the longest wait that After can tell.
-func (p Policy) longest() time.Duration {
+// Longest is the longest wait that After can tell.
+func (p Policy) Longest() time.Duration {
 	p = p.withDefaults()
 	return spread(max(p.BackoffMax, p.ConflictMax, p.DeferFor), 1)
 }

@@ -39,7 +39,7 @@ func TestPolicy(t *testing.T) {
 		if state != c.state || n != c.want || wait != c.wait {
 			t.Errorf("%s: %s %+v %s, want %s %+v %s", name, state, n, wait, c.state, c.want, c.wait)
 		}
-		if wait > (Policy{}).longest() {
+		if wait > (Policy{}).Longest() {
 			t.Errorf("%s: longer than the longest", name)
 		}
 	}

@@ -85,7 +85,7 @@ func (l *Leader) undo(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	// Another leader's clock may have run ahead of ours.
-	_, err = tx.Exec(ctx, `UPDATE app.commands SET next_at = $1 WHERE state = 'RETRY' AND next_at > $1`, now.Add(l.Policy.longest()))
+	_, err = tx.Exec(ctx, `UPDATE app.commands SET next_at = $1 WHERE state = 'RETRY' AND next_at > $1`, now.Add(l.Policy.Longest()))
 	return err
 }
 

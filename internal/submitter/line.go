@@ -95,6 +95,7 @@ type line struct {
 	known   map[uuid.UUID]struct{} // at work or not
 	held    map[lane]hold          // lanes of what is at work
 	blocked map[lane]mode          // lanes of what pack has passed over
+	longest time.Duration          // that an entry waits for its time
 }
 
 // hold counts the commands at work that hold a lane.
@@ -110,8 +111,14 @@ func (h hold) mode() mode {
 	return 0
 }
 
-func newLine() *line {
-	return &line{known: make(map[uuid.UUID]struct{}), held: make(map[lane]hold), blocked: make(map[lane]mode)}
+func newLine(longest time.Duration) *line {
+	return &line{known: make(map[uuid.UUID]struct{}), held: make(map[lane]hold), blocked: make(map[lane]mode), longest: longest}
+}
+
+// waits reports whether the time of e has not come. One that is too far away was
+// told by a clock that has been set back since.
+func (q *line) waits(e *entry, now time.Time) bool {
+	return e.due.After(now) && !e.due.After(now.Add(q.longest))
 }
 
 // knows takes note of an entry and reports whether it was known before.
@@ -134,7 +141,7 @@ func (q *line) insert(list ...*entry) {
 func (q *line) ready(now time.Time) int {
 	n := 0
 	for _, e := range q.entries {
-		if !e.due.After(now) {
+		if !q.waits(e, now) {
 			n++
 		}
 	}
@@ -166,7 +173,7 @@ func (q *line) pack(now time.Time, b bounds, quiet bool) []*entry {
 	bytes, kept, i := 0, 0, 0
 	for ; i < len(q.entries) && len(batch) < b.commands; i++ {
 		e := q.entries[i]
-		waits := e.due.After(now)
+		waits := q.waits(e, now)
 		ready := !waits && q.free(e)
 		if ready && e.suspect && (len(batch) > 0 || !quiet) {
 			break

@@ -56,6 +56,7 @@ func TestPack(t *testing.T) {
 		"a retry holds up":                 {nil, line{with(at(1, "A"), waits), at(2, "A"), at(3, "a"), at(4, "B")}, bounds{9, 9}, []int64{4}, false},
 		"a retry that shares holds up not": {nil, line{with(at(1, "a"), waits), at(2, "A")}, bounds{9, 9}, []int64{2}, false},
 		"a retry is due":                   {nil, line{with(at(1, "A"), func(e *entry) { e.due = noon }), at(2, "A")}, bounds{9, 9}, []int64{1, 2}, false},
+		"a clock that was set back":        {nil, line{with(at(1, "A"), func(e *entry) { e.due = noon.Add(2 * time.Hour) }), at(2, "A")}, bounds{9, 9}, []int64{1, 2}, false},
 		"count":                            {nil, line{at(1, "A"), at(2, "B"), at(3, "C")}, bounds{2, 9}, []int64{1, 2}, false},
 		"bytes":                            {nil, line{at(1, "A"), at(2, "B"), at(3, "C")}, bounds{9, 2}, []int64{1, 2}, false},
 		"too large goes alone":             {nil, line{with(at(1, "A"), func(e *entry) { e.size = 99 }), at(2, "B")}, bounds{9, 2}, []int64{1}, false},
@@ -71,7 +72,7 @@ func TestPack(t *testing.T) {
 		"all at work":                      {line{at(1, "A")}, line{at(2, "A")}, bounds{9, 9}, nil, false},
 		"nothing":                          {nil, nil, bounds{9, 9}, nil, false},
 	} {
-		q := newLine()
+		q := newLine(time.Hour)
 		for _, e := range c.working {
 			q.knows(e)
 			q.hold(e)
@@ -90,7 +91,7 @@ func TestPack(t *testing.T) {
 }
 
 func TestHasten(t *testing.T) {
-	q := newLine()
+	q := newLine(time.Hour)
 	a, b := at(1, "A"), at(2, "B")
 	a.due, b.due = noon.Add(time.Hour), noon.Add(time.Hour)
 	a.outage = true
@@ -128,7 +129,7 @@ func clash(a, b *entry, now time.Time) bool {
 // TestLine holds pack against its promises for any history.
 func TestLine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		q, now := newLine(), noon
+		q, now := newLine(time.Hour), noon
 		var batches [][]*entry
 		free := rapid.Permutation([]int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}).Draw(t, "positions")
 		limits := bounds{rapid.IntRange(1, 5).Draw(t, "commands"), rapid.IntRange(1, 8).Draw(t, "bytes")}

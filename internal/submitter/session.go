@@ -49,7 +49,7 @@ const maxKnown = 1 << 20
 func (s *Submitter) lead(ctx context.Context, stopping <-chan struct{}, term lease.Term) error {
 	work, cancel := context.WithCancel(ctx)
 	l := &session{
-		Submitter: s, line: newLine(), more: true, ctx: work, done: make(chan *batch), quiet: make(chan struct{}, 1),
+		Submitter: s, line: newLine(s.o.Policy.Longest()), more: true, ctx: work, done: make(chan *batch), quiet: make(chan struct{}, 1),
 		outbox: &outbox.Leader{Pool: s.pool, Term: term, Worker: s.worker, Clock: s.o.Clock, Random: s.o.Random, Policy: s.o.Policy},
 	}
 	defer func() {

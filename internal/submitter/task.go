@@ -52,7 +52,8 @@ func (s *session) runTasks() {
 	}
 	for {
 		for _, t := range tasks {
-			if now := s.o.Clock(); t.last.IsZero() || now.Sub(t.last) >= t.every {
+			// A clock that was set back says nothing of the time since.
+			if now := s.o.Clock(); t.last.IsZero() || now.Before(t.last) || now.Sub(t.last) >= t.every {
 				t.last = now
 				s.runTask(t, now)
 			}

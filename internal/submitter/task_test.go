@@ -20,6 +20,7 @@ func TestJobs(t *testing.T) {
 	l := newFake()
 	var now, runs, failures atomic.Int64
 	o := r.quick()
+	o.LeaseTTL = 2 * time.Hour // of a clock that jumps
 	o.Clock = func() time.Time { return noon.Add(time.Duration(now.Load())) }
 	reg := prometheus.NewRegistry()
 	o.Registerer = reg
@@ -62,6 +63,8 @@ func TestJobs(t *testing.T) {
 	if metric(t, reg, "outbox_task_runs_total", "task", "hourly", "status", "success") != 2 || metric(t, reg, "outbox_task_runs_total", "task", "failing", "status", "failed") < 2 {
 		t.Error("the runs are not counted")
 	}
+	now.Store(int64(-time.Hour))
+	eventually(t, "the hourly job runs when the clock was set back", func() bool { return runs.Load() == 3 })
 	stopStandby()
 	stop()
 }
