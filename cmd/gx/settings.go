@@ -81,7 +81,7 @@ func (s databaseSettings) Validate() error {
 
 // frontSettings say how much the services of a process take on, and from whom.
 type frontSettings struct {
-	MaxRequests  uint16 `placeholder:"N" default:"0" help:"Most requests at work at once in a process with services. As many more wait a moment for their turn; the others are answered 503 with Retry-After. 0 is eight for each connection to the database."`
+	MaxRequests  uint16 `placeholder:"N" default:"0" help:"Most requests at work at once in a process with services. As many more wait a moment for their turn; the others are answered 503 with Retry-After. 0 is five for each connection to the database."`
 	MaxBacklog   uint32 `placeholder:"N" default:"1000000" help:"How many commands may wait for the ledger before those of customers are answered 503 with Retry-After, ${default} by default."`
 	doorSettings `embed:""`
 }

@@ -18,7 +18,7 @@ import (
 
 // WorkPerConnection is how many requests may be at work for each connection to the
 // database: they share its transactions, and don't need it all the time.
-const WorkPerConnection = 8
+const WorkPerConnection = 5
 
 // DefaultBacklog is how many commands may be unfinished before customers can't add
 // to them. What a system takes during a ledger's outage of ten minutes is less.
