@@ -26,6 +26,8 @@ var remediesOf = map[string]string{
 	"not_yet_visible":          "Repeat in a moment.",
 	"not_found":                "Check the id; what belongs to somebody else looks as if it didn't exist.",
 	"system_paused":            "The system is paused; reads go on.",
+	"overloaded":               "Too much is asked of it just now: repeat in a moment.",
+	"backlog_full":             "Too much waits for the ledger: repeat later; what was accepted is kept.",
 }
 
 // explain writes an error for a person: what is wrong with each field, and what
