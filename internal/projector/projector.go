@@ -73,6 +73,7 @@ type Options struct {
 	LeaseTTL   time.Duration // default 10 s
 	LeaseRetry time.Duration // default 2 s
 	Heartbeat  time.Duration // default 1 s: report, ledger height
+	Patience   time.Duration // default 10 s: with a stream that does not bring a block that the ledger has
 	HaltRetry  time.Duration // default 5 s: how often a halted projector tries again
 	BackoffMin time.Duration // default 1 s
 	BackoffMax time.Duration // default 30 s
@@ -115,6 +116,7 @@ func (o Options) withDefaults() Options {
 	def(&o.LeaseTTL, 10*time.Second)
 	def(&o.LeaseRetry, 2*time.Second)
 	def(&o.Heartbeat, time.Second)
+	def(&o.Patience, 10*time.Second)
 	def(&o.HaltRetry, 5*time.Second)
 	def(&o.BackoffMin, time.Second)
 	def(&o.BackoffMax, 30*time.Second)

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -176,6 +179,42 @@ func sample(reg *prometheus.Registry, name string, labels ...string) float64 {
 		}
 	}
 	return 0
+}
+
+// A stream that falls silent while the ledger has more is opened again.
+func TestSilentStream(t *testing.T) {
+	r := newRig(t)
+	l := &mute{Chain: r.chain}
+	p := New(r.pool, l, Options{Holder: "test", Heartbeat: 5 * time.Millisecond, Patience: 20 * time.Millisecond, BackoffMin: time.Millisecond})
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = p.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	eventually(t, "live", func() bool { s, _ := p.State(); return s == Live })
+	if n := l.streams.Load(); n != 1 {
+		t.Errorf("an idle stream was opened %d times", n)
+	}
+	r.open()
+	r.applied(r.chain.Append(r.pay(5)))
+	if n := l.streams.Load(); n < 2 {
+		t.Errorf("%d streams", n)
+	}
+}
+
+// mute is a chain whose first stream says nothing.
+type mute struct {
+	*readmodeltest.Chain
+	streams atomic.Int32
+}
+
+func (m *mute) Blocks(ctx context.Context, from uint64) iter.Seq2[ledger.Block, error] {
+	if m.streams.Add(1) > 1 {
+		return m.Chain.Blocks(ctx, from)
+	}
+	return func(yield func(ledger.Block, error) bool) {
+		<-ctx.Done()
+		yield(ledger.Block{}, ctx.Err())
+	}
 }
 
 // An idle ledger is no lag, whatever its age (F-18).

@@ -20,6 +20,9 @@ var errArrived = errors.New("projector: arrived")
 // errSurprise reports a stored checkpoint that is not where this leader left it.
 var errSurprise = errors.New("projector: the checkpoint was moved by another")
 
+// errSilent reports a stream that does not bring what the ledger has.
+var errSilent = errors.New("read blocks: the stream is silent, but the ledger has more")
+
 // ahead is how many decoded blocks wait for the writer: decoding overlaps with
 // the database and a busy writer finds a batch ready.
 const ahead = 32
@@ -45,7 +48,7 @@ func (s *session) follow(ctx context.Context) (err error) {
 	s.setInterrupt(interrupt)
 	defer func() {
 		s.setInterrupt(nil)
-		if cause := context.Cause(ctx); errors.Is(cause, readmodel.ErrCondemned) {
+		if cause := context.Cause(ctx); errors.Is(cause, readmodel.ErrCondemned) || errors.Is(cause, errSilent) {
 			err = cause
 		}
 		interrupt(nil)
@@ -381,6 +384,9 @@ func (s *session) beat(ctx context.Context) error {
 	cancel()
 	if err == nil {
 		s.lag.seen(height, s.o.Clock())
+		if s.lag.silence() > s.o.Patience {
+			s.stop(errSilent)
+		}
 	}
 	h := readmodel.Heartbeat{}
 	var blocks uint64

@@ -108,8 +108,6 @@ func (l *liar) Height(ctx context.Context) (uint64, error) {
 
 func (l *liar) Blocks(ctx context.Context, from uint64) iter.Seq2[ledger.Block, error] {
 	return func(yield func(ledger.Block, error) bool) {
-		ctx, breakOff := context.WithCancel(ctx)
-		defer breakOff()
 		for b, err := range l.Ledger.Blocks(ctx, from) {
 			if err == nil {
 				verb, wrong := l.whim(ctx, "late", "unavailable", "send it twice", "leave it out")
@@ -118,8 +116,6 @@ func (l *liar) Blocks(ctx context.Context, from uint64) iter.Seq2[ledger.Block, 
 				}
 				switch verb {
 				case "leave it out":
-					// Nobody notices before the next block. Were this the last, only the end of the stream told.
-					defer time.AfterFunc(10*leaseTTL, breakOff).Stop()
 					continue
 				case "send it twice":
 					if !yield(b, nil) {

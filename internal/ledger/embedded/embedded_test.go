@@ -61,9 +61,11 @@ func TestProcessesShareOneChain(t *testing.T) {
 	const each = 40
 	var wg sync.WaitGroup
 	var all []*Ledger
-	for p := range 3 {
+	for range 3 {
 		l, _ := start(t, db, operations, Options{})
 		all = append(all, l)
+	}
+	for p, l := range all {
 		for range 2 {
 			wg.Go(func() {
 				for i := range each {
