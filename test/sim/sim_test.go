@@ -225,7 +225,8 @@ func (w *world) trouble(ctx context.Context, r *rand.Rand) {
 			w.change(func(c *climate) { c.outage = false })
 			w.log("the ledger is back")
 		case 10:
-			events.Go(func() { w.linger(fmt.Sprint("api", 1+r.IntN(2)), long/4) })
+			service := fmt.Sprint("api", 1+r.IntN(2))
+			events.Go(func() { w.linger(service, long/4) })
 		case 11:
 			w.log("every process dies")
 			for _, p := range living {
