@@ -6,6 +6,7 @@ GO        ?= go
 ARGS      ?=
 TESTFLAGS ?=
 GOTESTSUM := .bin/gotestsum-v1.13.0
+OAPI      := .bin/oapi-codegen-v2.8.2
 RACE      ?= $$(command -v cc >/dev/null && echo -race)
 
 .PHONY: help
@@ -30,10 +31,14 @@ deps: build ## Install what the tests need and this machine lacks
 	@bin/gx doctor --install --for=test
 
 .PHONY: test
-test: deps lint fabric-tools newman $(GOTESTSUM) ## Run every test
+test: deps lint fabric-tools newman $(GOTESTSUM) $(OAPI) ## Run every test
 	@test -n "$(RACE)" || echo "SKIPPED: the race detector: there is no C compiler, or RACE= is empty"
 	@echo "SKIPPED: Fabric's failures (make fabric-test) and the faults at length (make chaos)"
 	GX_REQUIRE_POSTGRES=1 $(GOTESTSUM) --format=pkgname-and-test-fails --packages=./... -- $(RACE) -timeout=20m $(TESTFLAGS)
+
+.PHONY: generate
+generate: $(OAPI) ## Write the OpenAPI documents, the Go client and the Postman collection anew
+	$(GO) generate ./api/openapi ./api/client ./api/postman
 
 .PHONY: newman
 newman: ## Install newman, which plays the Postman collection; SKIPPED, loudly, without npm
@@ -106,3 +111,7 @@ clean: ## Remove what was built; data stay
 $(GOTESTSUM):
 	GOBIN=$(CURDIR)/.bin/tmp $(GO) install gotest.tools/gotestsum@v1.13.0
 	mv .bin/tmp/gotestsum $@ && rmdir .bin/tmp
+
+$(OAPI):
+	GOBIN=$(CURDIR)/.bin/tmp $(GO) install github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2
+	mv .bin/tmp/oapi-codegen $@ && rmdir .bin/tmp

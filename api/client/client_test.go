@@ -42,7 +42,7 @@ func TestOperations(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(got), string(want)); diff != "" {
-		t.Errorf("api/client/operations.gen.go is stale; rewrite it with: go generate ./api/...\n%s", diff)
+		t.Errorf("api/client/operations.gen.go is stale; rewrite it with: make generate\n%s", diff)
 	}
 }
 
