@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"os/signal"
 	"syscall"
 
@@ -67,7 +68,14 @@ type program struct {
 	parsed  *kong.Context
 }
 
+// collect is how much more than what is in use becomes garbage before it is
+// collected, in per cent. A batch makes a lot of it; memory is not what GX lacks.
+const collect = 200
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collect)
+	}
 	if status, ok := builder.Main(os.Args, os.Stderr); ok { // called by a Fabric peer
 		os.Exit(status)
 	}
