@@ -235,6 +235,9 @@ func (u *up) start(ctx context.Context) error {
 // listen opens every port before anything is started, so that one that is
 // taken costs nobody's time.
 func (u *up) listen() (map[string]net.Listener, error) {
+	if u.PortBase == 0 && u.Processes {
+		u.PortBase = freeBase()
+	}
 	at := func(host, name string, offset int) (net.Listener, error) {
 		port := 0
 		if u.PortBase != 0 {
@@ -258,6 +261,31 @@ func (u *up) listen() (map[string]net.Listener, error) {
 		u.running.Services[d.Name] = serviceURL(l.Addr().(*net.TCPAddr))
 	}
 	return listeners, nil
+}
+
+// freeBase returns a base whose ports are free, below those that the kernel gives
+// to connections: a child takes its port only some time after we let go of it. 0
+// when there is none.
+func freeBase() portBase {
+	const first, span, bases = 17_000, 100, 150
+	free := func(port int) bool {
+		l, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
+		if err == nil {
+			_ = l.Close()
+		}
+		return err == nil
+	}
+search:
+	for n := range bases {
+		base := first + (os.Getpid()+n)%bases*span // others who search begin elsewhere
+		for place := range span - opsOffset {
+			if !free(base+place) || !free(base+opsOffset+place) {
+				continue search
+			}
+		}
+		return portBase(base)
+	}
+	return 0
 }
 
 // serviceURL is how this machine reaches an address.
