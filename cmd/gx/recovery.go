@@ -42,7 +42,7 @@ func guardians(w io.Writer, who string, list []client.Guardian) {
 }
 
 type nominateCmd struct {
-	IDs           []string `arg:"" help:"GX ids or profile ids of the guardians; more than half of them together can recover the account."`
+	IDs           []string `arg:"" name:"id" help:"GX ids or profile ids of the guardians; more than half of them together can recover the account."`
 	orderSettings `embed:""`
 }
 

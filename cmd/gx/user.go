@@ -325,7 +325,7 @@ func (c denyCmd) Run(ctx context.Context, p *program) error {
 }
 
 type enrolCmd struct {
-	IDs           []string `arg:"" help:"Profile ids or GX ids of approved people."`
+	IDs           []string `arg:"" name:"id" help:"Profile ids or GX ids of approved people."`
 	orderSettings `embed:""`
 }
 
